@@ -1,0 +1,38 @@
+// The topology actor: watches every Sentinel and every server, feeds what they say to the pure Arbiter, and publishes
+// what it decides. Owned by proxy/server; lives on the control thread; never touches clients' data.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+
+#include "health/event.hpp"
+#include "health/options.hpp"
+#include "health/signal.hpp"
+#include "health/topology.hpp"
+
+namespace fairlead::health {
+
+class Monitor {
+ public:
+  using Publish = std::function<void(TopologyPtr)>;      // called on the control thread, at each change
+  using Report = std::function<void(const Event&)>;      // called on the control thread
+
+  Monitor(boost::asio::io_context& context, Options options, Publish publish, Report report);
+  ~Monitor();
+  Monitor(const Monitor&) = delete;
+  Monitor& operator=(const Monitor&) = delete;
+
+  /// Connects to everything named in the options and goes on until stop().
+  void start();
+  /// Closes all connections and timers; the io_context can then run dry.
+  void stop();
+  /// From a worker, posted to the control thread by the caller.
+  void on_signal(const Signal& signal);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fairlead::health

@@ -1,0 +1,36 @@
+// What the Monitor must know. Names, flags and files are proxy/config's business.
+// Numbers: FAILOVER design, "Sentinel authority in numbers".
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "resp/address.hpp"
+
+namespace fairlead::health {
+
+struct Login {
+  std::string username;  // empty: AUTH with the password alone
+  std::string password;  // empty: no AUTH
+};
+
+struct Options {
+  // Exactly one of the two lists is not empty: Sentinel mode, or role polling without Sentinel.
+  std::vector<resp::Address> sentinels;
+  std::vector<resp::Address> servers;
+  std::string master_name = "mymaster";
+  Login server_login;
+  Login sentinel_login;
+
+  std::chrono::milliseconds connect_timeout{500};
+  std::chrono::milliseconds connect_timeout_suspect{150};
+  std::chrono::milliseconds probe_interval{1000};        // ROLE on every server, polls of every Sentinel
+  std::chrono::milliseconds probe_interval_suspect{50};  // the same while there is no steady route
+  std::chrono::milliseconds probe_timeout{1000};         // an answer that takes longer counts as missed
+  int probes_missed_max = 3;                             // missed in a row: evidence against the route
+  int suspect_confirm = 2;                               // good probes in a row that end SUSPECT
+  std::chrono::milliseconds waiting_report_interval{5000};  // how often no_master_waiting is said again
+};
+
+}  // namespace fairlead::health

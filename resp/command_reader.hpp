@@ -1,0 +1,97 @@
+// Reads one client's commands: multibulk and inline frames, with exactly the grammar of redis-server
+// (networking.c, processMultibulkBuffer and processInlineBuffer; redis 7.0.15).
+//
+// Incremental: the owner passes the bytes from the first byte of the unfinished frame on; a call with more bytes goes
+// on where the last one stopped and never looks at a byte twice. Nothing is allocated by an announced length, and
+// nothing at all is kept between whole frames. Pure; owned by one Session; lives on its worker's thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "resp/types.hpp"
+
+namespace fairlead::resp {
+
+/// One command as it lies in memory: argv as slices of a base buffer. Valid until the buffer or the scratch changes.
+class CommandView {
+ public:
+  CommandView() = default;
+  CommandView(const char* base, const Slice* args, std::uint32_t count) : base_(base), args_(args), count_(count) {}
+
+  [[nodiscard]] std::uint32_t size() const { return count_; }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] std::string_view operator[](std::uint32_t index) const {
+    return {base_ + args_[index].offset, args_[index].size};
+  }
+
+ private:
+  const char* base_ = nullptr;
+  const Slice* args_ = nullptr;
+  std::uint32_t count_ = 0;
+};
+
+/// Working memory of the reader, shared by all readers of one worker. Reused, so that a frame that arrives in one
+/// piece costs no allocation.
+struct CommandScratch {
+  std::vector<Slice> args;
+  std::string inline_text;  // unquoted arguments of an inline command; args point into it then
+};
+
+struct CommandLimits {
+  std::uint64_t bulk_bytes_max = 512ULL << 20;       // redis: proto-max-bulk-len
+  std::uint32_t header_bytes_max = 64U << 10;        // redis: PROTO_INLINE_MAX_SIZE
+  std::uint32_t args_unauthenticated_max = 10;       // redis: before AUTH
+  std::uint32_t bulk_unauthenticated_max = 16384;    // redis: before AUTH
+};
+
+enum class ReadStatus : std::uint8_t {
+  need_more,  // the frame is not complete
+  command,    // result.command holds a whole command
+  nothing,    // a frame without a command was consumed: an empty line, *0, *-1
+  error,      // protocol error: answer result.error, then close
+};
+
+struct CommandResult {
+  ReadStatus status = ReadStatus::need_more;
+  std::size_t frame_bytes = 0;  // command, nothing: bytes of the frame, to be consumed by the owner
+  bool canonical = false;       // the frame may be forwarded byte by byte; otherwise it must be encoded anew
+  CommandView command;
+  std::string error;  // without "-ERR " and CRLF: `Protocol error: invalid bulk length`
+};
+
+enum class LoginState : std::uint8_t { authenticated, required };
+
+class CommandReader {
+ public:
+  explicit CommandReader(const CommandLimits& limits) : limits_(&limits) {}
+
+  /// Reads on in `unread`, which starts at the first byte of the unfinished frame and holds at least the bytes of the
+  /// previous call for it. After `command` and `nothing` the reader is at the start of a new frame; after `error` it
+  /// must not be used again.
+  [[nodiscard]] CommandResult read(std::string_view unread, CommandScratch& scratch, LoginState login);
+
+  /// While need_more: how many bytes, counted from the frame's first byte, must be there before the next call can make
+  /// progress. A hint for the size of a buffer; never more than what the client announced.
+  [[nodiscard]] std::uint64_t bytes_needed() const { return bytes_needed_; }
+
+  /// True when no byte of a frame was read: nothing is kept.
+  [[nodiscard]] bool at_frame_start() const { return scan_ == 0; }
+
+ private:
+  CommandResult read_multibulk(std::string_view unread, CommandScratch& scratch, LoginState login);
+  CommandResult read_inline(std::string_view unread, CommandScratch& scratch);
+
+  const CommandLimits* limits_;
+  std::uint64_t bytes_needed_ = 1;
+  std::size_t scan_ = 0;          // first byte not looked at yet, from the frame's start
+  std::size_t token_start_ = 0;   // start of the header at hand
+  std::int64_t args_left_ = -1;   // -1: the header of the frame is not read yet
+  std::int64_t bulk_left_ = -1;   // -1: the header of the bulk is not read yet
+  bool canonical_ = true;
+  std::vector<Slice> saved_args_;  // the arguments of a frame that is not complete yet
+};
+
+}  // namespace fairlead::resp
