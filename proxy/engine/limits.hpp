@@ -1,0 +1,42 @@
+// Every limit of one Engine, with its name, unit and default. Each has a counter in stats.hpp and a test that hits it.
+// proxy/config gives them their option names; limits that are per process there are divided among the workers by
+// proxy/server.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "health/options.hpp"
+#include "resp/command_reader.hpp"
+
+namespace fairlead::engine {
+
+enum class PoolMode : std::uint8_t {
+  multiplex,  // clients share pipelined links; what cannot be shared leases one
+  session,    // every client has a backend link of its own for its whole life
+};
+
+struct Limits {
+  resp::CommandLimits command;                            // per bulk and header, as Redis
+  std::uint32_t clients_max = 10000;                      // sessions of this worker
+  std::uint64_t query_buffer_bytes_max = 1ULL << 30;      // one unfinished command of one client, as Redis
+  std::uint64_t output_buffer_bytes_max = 256ULL << 20;   // replies a client has not read yet; then it is closed
+  std::uint32_t pipeline_depth_max = 1024;                // commands of one client in flight; then it is not read
+  std::uint64_t output_pause_bytes = 1ULL << 20;          // unread replies of one client; then its commands wait
+  std::uint32_t leased_links_max = 4096;                  // leased links of this worker; then leases wait
+  std::uint64_t hold_bytes_max = 64ULL << 20;             // commands held while there is no master, all clients
+  std::chrono::milliseconds hold_max{10000};              // how long a command is held
+  std::chrono::milliseconds connect_timeout{500};         // TCP connect and login of a backend link
+  std::chrono::milliseconds reply_timeout{0};             // oldest reply outstanding on a shared link; 0 = none
+};
+
+struct EngineOptions {
+  Limits limits;
+  PoolMode pool_mode = PoolMode::multiplex;
+  std::uint32_t links_per_server = 1;  // shared links per {server, version, db, user}
+  health::Login server_login;          // what fairlead says to Redis
+  std::string client_password;         // what clients must say; empty: nothing
+};
+
+}  // namespace fairlead::engine
