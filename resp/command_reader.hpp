@@ -1,12 +1,14 @@
 // Reads one client's commands: multibulk and inline frames, with exactly the grammar of redis-server
 // (networking.c, processMultibulkBuffer and processInlineBuffer; redis 7.0.15).
 //
-// Incremental: the owner passes the bytes from the first byte of the unfinished frame on; a call with more bytes goes
-// on where the last one stopped and never looks at a byte twice. Nothing is allocated by an announced length, and
-// nothing at all is kept between whole frames. Pure; owned by one Session; lives on its worker's thread.
+// Incremental: the owner passes the bytes from the first byte of the unfinished frame on; a call with more
+// bytes goes on where the last one stopped and never looks at a byte twice. Nothing is allocated by an
+// announced length, and nothing at all is kept between whole frames. Pure; owned by one Session; lives on its
+// worker's thread.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,11 +17,13 @@
 
 namespace fairlead::resp {
 
-/// One command as it lies in memory: argv as slices of a base buffer. Valid until the buffer or the scratch changes.
+/// One command as it lies in memory: argv as slices of a base buffer. Valid until the buffer or the scratch
+/// changes.
 class CommandView {
  public:
   CommandView() = default;
-  CommandView(const char* base, const Slice* args, std::uint32_t count) : base_(base), args_(args), count_(count) {}
+  CommandView(const char* base, const Slice* args, std::uint32_t count)
+      : base_(base), args_(args), count_(count) {}
 
   [[nodiscard]] std::uint32_t size() const { return count_; }
   [[nodiscard]] bool empty() const { return count_ == 0; }
@@ -33,18 +37,18 @@ class CommandView {
   std::uint32_t count_ = 0;
 };
 
-/// Working memory of the reader, shared by all readers of one worker. Reused, so that a frame that arrives in one
-/// piece costs no allocation.
+/// Working memory of the reader, shared by all readers of one worker. Reused, so that a frame that arrives in
+/// one piece costs no allocation.
 struct CommandScratch {
   std::vector<Slice> args;
   std::string inline_text;  // unquoted arguments of an inline command; args point into it then
 };
 
 struct CommandLimits {
-  std::uint64_t bulk_bytes_max = 512ULL << 20;       // redis: proto-max-bulk-len
-  std::uint32_t header_bytes_max = 64U << 10;        // redis: PROTO_INLINE_MAX_SIZE
-  std::uint32_t args_unauthenticated_max = 10;       // redis: before AUTH
-  std::uint32_t bulk_unauthenticated_max = 16384;    // redis: before AUTH
+  std::uint64_t bulk_bytes_max = 512ULL << 20;     // redis: proto-max-bulk-len
+  std::uint32_t header_bytes_max = 64U << 10;      // redis: PROTO_INLINE_MAX_SIZE; never below 32
+  std::uint32_t args_unauthenticated_max = 10;     // redis: before AUTH
+  std::uint32_t bulk_unauthenticated_max = 16384;  // redis: before AUTH
 };
 
 enum class ReadStatus : std::uint8_t {
@@ -68,29 +72,44 @@ class CommandReader {
  public:
   explicit CommandReader(const CommandLimits& limits) : limits_(&limits) {}
 
-  /// Reads on in `unread`, which starts at the first byte of the unfinished frame and holds at least the bytes of the
-  /// previous call for it. After `command` and `nothing` the reader is at the start of a new frame; after `error` it
-  /// must not be used again.
+  /// Reads on in `unread`, which starts at the first byte of the unfinished frame and holds at least the
+  /// bytes of the previous call for it. After `command` and `nothing` the reader is at the start of a new
+  /// frame; after `error` it must not be used again.
   [[nodiscard]] CommandResult read(std::string_view unread, CommandScratch& scratch, LoginState login);
 
-  /// While need_more: how many bytes, counted from the frame's first byte, must be there before the next call can make
-  /// progress. A hint for the size of a buffer; never more than what the client announced.
+  /// While need_more: how many bytes, counted from the frame's first byte, must be there before the next call
+  /// can make progress. A hint for the size of a buffer; never more than what the client announced.
   [[nodiscard]] std::uint64_t bytes_needed() const { return bytes_needed_; }
 
   /// True when no byte of a frame was read: nothing is kept.
-  [[nodiscard]] bool at_frame_start() const { return scan_ == 0; }
+  [[nodiscard]] bool at_frame_start() const { return state_ == State::start; }
 
  private:
-  CommandResult read_multibulk(std::string_view unread, CommandScratch& scratch, LoginState login);
-  CommandResult read_inline(std::string_view unread, CommandScratch& scratch);
+  enum class State : std::uint8_t { start, count_header, bulk_header, bulk_payload, inline_line };
+  enum class HeaderStatus : std::uint8_t { found, incomplete, too_big, wrong_mark };
+  struct Header {
+    HeaderStatus status = HeaderStatus::incomplete;
+    std::optional<std::int64_t> number;  // found: empty when the text behind the mark is no number
+  };
+
+  ReadStatus read_multibulk(std::string_view unread, std::vector<Slice>& args, LoginState login,
+                            std::string& error);
+  ReadStatus read_count(std::string_view unread, LoginState login, std::string& error);
+  ReadStatus read_bulk_length(std::string_view unread, LoginState login, std::string& error);
+  ReadStatus read_inline(std::string_view unread, CommandScratch& scratch, std::string& error);
+  Header read_header(std::string_view unread, char mark);
+  HeaderStatus find_end(std::string_view unread, char terminator);
+  void end_frame();
 
   const CommandLimits* limits_;
   std::uint64_t bytes_needed_ = 1;
   std::size_t scan_ = 0;          // first byte not looked at yet, from the frame's start
-  std::size_t token_start_ = 0;   // start of the header at hand
-  std::int64_t args_left_ = -1;   // -1: the header of the frame is not read yet
-  std::int64_t bulk_left_ = -1;   // -1: the header of the bulk is not read yet
+  std::size_t token_start_ = 0;   // start of the header or inline line at hand
+  std::uint64_t bulk_bytes_ = 0;  // bulk_payload: bytes of the argument that begins at scan_
+  std::uint32_t args_left_ = 0;   // arguments not read yet, once the count is known
+  State state_ = State::start;
   bool canonical_ = true;
+  bool nul_seen_ = false;          // redis looks for line ends with strchr: behind a NUL there is none
   std::vector<Slice> saved_args_;  // the arguments of a frame that is not complete yet
 };
 

@@ -10,8 +10,26 @@ namespace fairlead::resp {
 
 enum class ServerErrorKind : std::uint8_t {
   other,  // ERR, WRONGTYPE and all that have no meaning for routing
-  read_only, loading, master_down, cluster_down, try_again, moved, ask, unblocked, no_replicas,
-  busy, out_of_memory, misconf, no_script, cross_slot, exec_abort, no_perm, no_auth, wrong_pass, no_proto, unkillable
+  read_only,
+  loading,
+  master_down,
+  cluster_down,
+  try_again,
+  moved,
+  ask,
+  unblocked,
+  no_replicas,
+  busy,
+  out_of_memory,
+  misconf,
+  no_script,
+  cross_slot,
+  exec_abort,
+  no_perm,
+  no_auth,
+  wrong_pass,
+  no_proto,
+  unkillable
 };
 
 struct ServerError {
@@ -23,8 +41,9 @@ struct ServerError {
 /// `line` is the error without '-' and CRLF: `READONLY You can't write against a read only replica.`
 [[nodiscard]] ServerError parse_server_error(std::string_view line);
 
-/// True for the errors that prove that the command was not executed and that another server, or the same one later,
-/// will execute it: READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK, UNBLOCKED, NOREPLICAS.
+/// True for the errors that prove that the command was not executed and that another server, or the same one
+/// later, will execute it: READONLY, LOADING, MASTERDOWN, CLUSTERDOWN, TRYAGAIN, MOVED, ASK, UNBLOCKED,
+/// NOREPLICAS.
 [[nodiscard]] bool is_refusal(ServerErrorKind kind);
 
 }  // namespace fairlead::resp

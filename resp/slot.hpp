@@ -7,6 +7,8 @@
 
 namespace fairlead::resp {
 
+constexpr int slot_count = 16384;
+
 [[nodiscard]] std::uint16_t crc16(std::string_view bytes);
 [[nodiscard]] std::uint16_t key_slot(std::string_view key);
 

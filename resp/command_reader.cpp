@@ -1,0 +1,325 @@
+#include "resp/command_reader.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "resp/decimal.hpp"
+
+namespace fairlead::resp {
+
+namespace {
+
+// Slices hold 32-bit offsets. The owner's own limit of unread bytes is far below; this one only keeps them
+// true.
+constexpr std::uint64_t frame_bytes_max = std::numeric_limits<std::uint32_t>::max();
+constexpr std::int64_t args_max = std::numeric_limits<std::int32_t>::max();  // redis: INT_MAX
+
+// The C locale's isspace, which redis uses: high bytes are never spaces.
+bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+char unescape(char c) {
+  switch (c) {
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'b':
+      return '\b';
+    case 'a':
+      return '\a';
+    default:
+      return c;
+  }
+}
+
+// Splits an inline command by the rules of redis' sdssplitargs (sds.c). There the line ends with a NUL; here
+// peek() answers NUL behind the end, and the line itself holds none.
+class InlineSplitter {
+ public:
+  InlineSplitter(std::string_view line, CommandScratch& scratch) : line_(line), scratch_(scratch) {}
+
+  // False: unbalanced quotes, or a closing quote with text right behind it.
+  bool split() {
+    for (;;) {
+      while (is_space(peek())) ++at_;
+      if (at_ == line_.size()) return true;
+      const std::size_t start = scratch_.inline_text.size();
+      if (!take_token()) return false;
+      scratch_.args.push_back({static_cast<std::uint32_t>(start),
+                               static_cast<std::uint32_t>(scratch_.inline_text.size() - start)});
+    }
+  }
+
+ private:
+  char peek(std::size_t ahead = 0) const { return at_ + ahead < line_.size() ? line_[at_ + ahead] : '\0'; }
+
+  bool take_token() {
+    for (;;) {
+      switch (const char c = peek()) {
+        // Vertical tab and form feed part arguments only where one begins: sdssplitargs does it like this.
+        case ' ':
+        case '\n':
+        case '\r':
+        case '\t':
+        case '\0':
+          return true;
+        case '"':
+        case '\'':
+          ++at_;
+          return c == '"' ? take_double_quoted() : take_single_quoted();
+        default:
+          scratch_.inline_text.push_back(c);
+          ++at_;
+      }
+    }
+  }
+
+  bool take_double_quoted() {
+    while (at_ < line_.size()) {
+      const char c = line_[at_];
+      if (c == '"') return close_quote();
+      if (c == '\\' && peek(1) == 'x' && hex_digit(peek(2)) >= 0 && hex_digit(peek(3)) >= 0) {
+        scratch_.inline_text.push_back(static_cast<char>(hex_digit(peek(2)) * 16 + hex_digit(peek(3))));
+        at_ += 4;
+      } else if (c == '\\' && at_ + 1 < line_.size()) {
+        scratch_.inline_text.push_back(unescape(line_[at_ + 1]));
+        at_ += 2;
+      } else {
+        scratch_.inline_text.push_back(c);
+        ++at_;
+      }
+    }
+    return false;
+  }
+
+  bool take_single_quoted() {
+    while (at_ < line_.size()) {
+      const char c = line_[at_];
+      if (c == '\'') return close_quote();
+      const std::size_t width = c == '\\' && peek(1) == '\'' ? 2 : 1;
+      scratch_.inline_text.push_back(width == 2 ? '\'' : c);
+      at_ += width;
+    }
+    return false;
+  }
+
+  // A closing quote ends its argument: only a space or the end of the line may follow.
+  bool close_quote() {
+    ++at_;
+    return at_ == line_.size() || is_space(line_[at_]);
+  }
+
+  std::string_view line_;
+  CommandScratch& scratch_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+CommandResult CommandReader::read(std::string_view unread, CommandScratch& scratch, LoginState login) {
+  assert(unread.size() >= scan_);
+  CommandResult result;
+  const bool resumed = state_ != State::start;
+  if (!resumed) {
+    if (unread.empty()) return result;
+    state_ = unread.front() == '*' ? State::count_header : State::inline_line;
+    scratch.args.clear();
+  }
+
+  const char* base = unread.data();
+  if (state_ == State::inline_line) {
+    result.status = read_inline(unread, scratch, result.error);
+    base = scratch.inline_text.data();
+  } else if (!resumed) {
+    result.status = read_multibulk(unread, scratch.args, login, result.error);
+    // The copy is as large as what arrived: a client that stalls now keeps no more than that.
+    if (result.status == ReadStatus::need_more) saved_args_ = scratch.args;
+  } else {
+    result.status = read_multibulk(unread, saved_args_, login, result.error);
+    if (result.status == ReadStatus::command && saved_args_.size() <= scratch.args.capacity()) {
+      scratch.args.assign(saved_args_.begin(), saved_args_.end());
+    } else if (result.status == ReadStatus::command) {
+      scratch.args.swap(saved_args_);
+    }
+  }
+
+  if (result.status == ReadStatus::need_more) return result;
+  if (result.status == ReadStatus::command) {
+    result.command = CommandView(base, scratch.args.data(), static_cast<std::uint32_t>(scratch.args.size()));
+    result.canonical = canonical_;
+  }
+  if (result.status != ReadStatus::error) result.frame_bytes = scan_;
+  end_frame();
+  return result;
+}
+
+// Answers `command` when the last argument was read.
+ReadStatus CommandReader::read_multibulk(std::string_view unread, std::vector<Slice>& args, LoginState login,
+                                         std::string& error) {
+  if (state_ == State::count_header) {
+    const ReadStatus status = read_count(unread, login, error);
+    if (status != ReadStatus::command) return status;
+  }
+  for (;;) {
+    if (state_ == State::bulk_header) {
+      const ReadStatus status = read_bulk_length(unread, login, error);
+      if (status != ReadStatus::command) return status;
+    }
+    const std::size_t bulk_end = scan_ + bulk_bytes_;
+    if (unread.size() < bulk_end + 2) {
+      bytes_needed_ = bulk_end + 2;
+      return ReadStatus::need_more;
+    }
+    args.push_back({static_cast<std::uint32_t>(scan_), static_cast<std::uint32_t>(bulk_bytes_)});
+    // Redis skips two bytes here whatever they are. So does this reader, but such a frame is not passed on as
+    // it is.
+    if (unread[bulk_end] != '\r' || unread[bulk_end + 1] != '\n') canonical_ = false;
+    scan_ = token_start_ = bulk_end + 2;
+    if (--args_left_ == 0) return ReadStatus::command;
+    state_ = State::bulk_header;
+  }
+}
+
+// Reads `*n`. Answers `command` when the arguments follow.
+ReadStatus CommandReader::read_count(std::string_view unread, LoginState login, std::string& error) {
+  const Header header = read_header(unread, '*');
+  if (header.status == HeaderStatus::incomplete) return ReadStatus::need_more;
+  if (header.status == HeaderStatus::too_big) {
+    error = "Protocol error: too big mbulk count string";
+    return ReadStatus::error;
+  }
+  if (!header.number || *header.number > args_max) {
+    error = "Protocol error: invalid multibulk length";
+    return ReadStatus::error;
+  }
+  if (*header.number > limits_->args_unauthenticated_max && login == LoginState::required) {
+    error = "Protocol error: unauthenticated multibulk length";
+    return ReadStatus::error;
+  }
+  if (*header.number <= 0) return ReadStatus::nothing;
+  args_left_ = static_cast<std::uint32_t>(*header.number);
+  state_ = State::bulk_header;
+  return ReadStatus::command;
+}
+
+// Reads `$n`. Answers `command` when the payload follows.
+ReadStatus CommandReader::read_bulk_length(std::string_view unread, LoginState login, std::string& error) {
+  const Header header = read_header(unread, '$');
+  if (header.status == HeaderStatus::incomplete) return ReadStatus::need_more;
+  if (header.status == HeaderStatus::too_big) {
+    error = "Protocol error: too big bulk count string";
+    return ReadStatus::error;
+  }
+  if (header.status == HeaderStatus::wrong_mark) {
+    // A carriage return or line feed in an error would end it early: redis writes a space for either.
+    const char got = unread[token_start_];
+    error = "Protocol error: expected '$', got '";
+    error.push_back(got == '\r' || got == '\n' ? ' ' : got);
+    error.push_back('\'');
+    return ReadStatus::error;
+  }
+  if (!header.number || *header.number < 0 ||
+      static_cast<std::uint64_t>(*header.number) > limits_->bulk_bytes_max) {
+    error = "Protocol error: invalid bulk length";
+    return ReadStatus::error;
+  }
+  if (*header.number > limits_->bulk_unauthenticated_max && login == LoginState::required) {
+    error = "Protocol error: unauthenticated bulk length";
+    return ReadStatus::error;
+  }
+  bulk_bytes_ = static_cast<std::uint64_t>(*header.number);
+  if (scan_ + 2 > frame_bytes_max || bulk_bytes_ > frame_bytes_max - scan_ - 2) {
+    error = "Protocol error: too big query";
+    return ReadStatus::error;
+  }
+  state_ = State::bulk_payload;
+  return ReadStatus::command;
+}
+
+ReadStatus CommandReader::read_inline(std::string_view unread, CommandScratch& scratch, std::string& error) {
+  const HeaderStatus status = find_end(unread, '\n');
+  if (status == HeaderStatus::incomplete) return ReadStatus::need_more;
+  if (status == HeaderStatus::too_big) {
+    error = "Protocol error: too big inline request";
+    return ReadStatus::error;
+  }
+  std::string_view line = unread.substr(0, scan_);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  ++scan_;
+  canonical_ = false;
+  scratch.args.clear();
+  scratch.inline_text.clear();
+  if (!InlineSplitter(line, scratch).split()) {
+    error = "Protocol error: unbalanced quotes in request";
+    return ReadStatus::error;
+  }
+  return scratch.args.empty() ? ReadStatus::nothing : ReadStatus::command;
+}
+
+// Reads `<mark><number>` CR and one byte more, which redis takes for the line feed unseen. An accepted number
+// is a plain decimal already (parse_decimal), so only that byte can make the header differ from its canonical
+// form.
+CommandReader::Header CommandReader::read_header(std::string_view unread, char mark) {
+  if (scan_ == token_start_ && scan_ < unread.size() && unread[scan_] == mark) {
+    std::uint32_t number = 0;
+    const char* const next =
+        read_plain_line(unread.data() + scan_ + 1, unread.data() + unread.size(), number);
+    if (next != nullptr) {
+      scan_ = static_cast<std::size_t>(next - unread.data());
+      return {HeaderStatus::found, number};
+    }
+  }
+  const HeaderStatus status = find_end(unread, '\r');
+  if (status != HeaderStatus::found) return {status, std::nullopt};
+  if (unread.size() < scan_ + 2) {
+    bytes_needed_ = scan_ + 2;
+    return {HeaderStatus::incomplete, std::nullopt};
+  }
+  if (unread[token_start_] != mark) return {HeaderStatus::wrong_mark, std::nullopt};
+  const auto number = parse_decimal(unread.substr(token_start_ + 1, scan_ - token_start_ - 1));
+  if (unread[scan_ + 1] != '\n') canonical_ = false;
+  scan_ += 2;
+  return {HeaderStatus::found, number};
+}
+
+// Moves scan_ to the terminator. Redis gives up once it holds more than header_bytes_max bytes without one;
+// when it looks depends on how the packets fell. Here the terminator must be among the first header_bytes_max
+// + 1 bytes: what redis does when bytes come one by one, and the same for every split.
+CommandReader::HeaderStatus CommandReader::find_end(std::string_view unread, char terminator) {
+  const std::size_t stop = std::min<std::size_t>(unread.size(), token_start_ + limits_->header_bytes_max + 1);
+  while (scan_ < stop && !nul_seen_) {
+    const char c = unread[scan_];
+    if (c == terminator) return HeaderStatus::found;
+    nul_seen_ = c == '\0';
+    ++scan_;
+  }
+  if (unread.size() - token_start_ > limits_->header_bytes_max) return HeaderStatus::too_big;
+  bytes_needed_ = unread.size() + 1;
+  return HeaderStatus::incomplete;
+}
+
+void CommandReader::end_frame() {
+  bytes_needed_ = 1;
+  scan_ = token_start_ = 0;
+  bulk_bytes_ = 0;
+  args_left_ = 0;
+  state_ = State::start;
+  canonical_ = true;
+  nul_seen_ = false;
+  // Releases the memory, too: clear() would keep it for as long as the client stays.
+  if (saved_args_.capacity() != 0) std::vector<Slice>().swap(saved_args_);
+}
+
+}  // namespace fairlead::resp
