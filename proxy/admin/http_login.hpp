@@ -1,0 +1,29 @@
+// Basic login (RFC 7617) in front of a handler. Pure; lives inside the handler it makes. It never says which
+// half of a login was wrong, and compares in a time that tells nothing of the secret.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/admin/http_types.hpp"
+
+namespace fairlead::proxy {
+
+struct HttpLogin {
+  std::string user;      // empty: any user name will do
+  std::string password;  // empty: no login is asked for
+};
+
+/// Whether the value of an Authorization header is this login.
+[[nodiscard]] bool login_matches(const HttpLogin& login, std::string_view authorization);
+
+/// Answers 401 instead of calling `next`, but for the paths in `open_paths`, which probes ask without login.
+[[nodiscard]] HttpHandler require_login(HttpLogin login, std::vector<std::string> open_paths,
+                                        HttpHandler next);
+
+/// RFC 4648, section 4, padding required; nullopt when it is none.
+[[nodiscard]] std::optional<std::string> decode_base64(std::string_view text);
+
+}  // namespace fairlead::proxy

@@ -1,0 +1,257 @@
+#include "proxy/config_option.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+
+#include "proxy/config_option_kinds.hpp"
+
+namespace fairlead::proxy {
+namespace {
+
+using engine::PoolMode;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+
+using List = std::vector<Option>;
+
+// Upper ends of the ranges: far beyond what is sensible, low enough that sums of them cannot overflow.
+constexpr Range<std::uint64_t> connections{1, 1'000'000};
+constexpr Range<std::uint64_t> buffer{1024, 1ULL << 40};
+
+constexpr std::uint16_t redis_port = 6379;
+constexpr std::uint16_t sentinel_port = 26379;
+constexpr std::uint16_t stats_port = 9000;
+
+void add_proxy(List& list) {
+  list.push_back(make_addresses(
+      {"proxy", "listen", "--listen"},
+      "Where clients connect: host:port, [v6]:port or unix:/path; port 6379 is implied.",
+      {redis_port, AddressUse::listener, NoneAllowed::no}, [](Options & o) -> auto& { return o.listen; }));
+  list.push_back(make_toggle(
+      {"proxy", "freebind", "--freebind"}, "Bind addresses that this node does not own yet (VRRP).",
+      [](Options & o) -> auto& { return o.freebind; }));
+  list.push_back(make_count<std::uint32_t>(
+      {"proxy", "threads", "--threads"}, "Workers; 0 is one per core.", {0, 1024},
+      [](Options & o) -> auto& { return o.threads; }));
+  list.push_back(make_count<std::uint32_t>(
+      {"proxy", "max-clients", "--max-clients"}, "Client connections of the process; more are refused.",
+      connections, [](Options & o) -> auto& { return o.engine.limits.clients_max; }));
+  list.push_back(make_choice<PoolMode>(
+      {"proxy", "pool-mode", "--pool-mode"},
+      "multiplex: clients share links to the servers; session: each client has one of its own.",
+      {{"multiplex", PoolMode::multiplex}, {"session", PoolMode::session}},
+      [](Options & o) -> auto& { return o.engine.pool_mode; }));
+  list.push_back(make_count<std::uint32_t>(
+      {"proxy", "links-per-server", "--links-per-server"}, "Shared links of each worker to a server.",
+      {1, 1024}, [](Options & o) -> auto& { return o.engine.links_per_server; }));
+  list.push_back(make_duration(
+      {"proxy", "drain-timeout", "--drain-timeout"}, "After SIGTERM: how long commands in flight may take.",
+      {milliseconds(0), hours(24)}, [](Options & o) -> auto& { return o.drain_timeout; }));
+}
+
+void add_proxy_limits(List& list) {
+  list.push_back(make_size(
+      {"proxy", "query-buffer", "--query-buffer"},
+      "One unfinished command of one client (redis: client-query-buffer-limit).", buffer,
+      [](Options & o) -> auto& { return o.engine.limits.query_buffer_bytes_max; }));
+  list.push_back(make_size(
+      {"proxy", "proto-max-bulk-len", "--proto-max-bulk-len"},
+      "One argument of a command, as in redis.conf; keep it equal to the servers'.", {1ULL << 20, 1ULL << 40},
+      [](Options & o) -> auto& { return o.engine.limits.command.bulk_bytes_max; }));
+  list.push_back(make_size(
+      {"proxy", "output-buffer", "--output-buffer"},
+      "Replies that a client has not read yet; beyond it the client is closed.", buffer,
+      [](Options & o) -> auto& { return o.engine.limits.output_buffer_bytes_max; }));
+  list.push_back(make_size(
+      {"proxy", "output-pause", "--output-pause"},
+      "Unread replies of one client at which its next commands wait.", buffer,
+      [](Options & o) -> auto& { return o.engine.limits.output_pause_bytes; }));
+  list.push_back(make_count<std::uint32_t>(
+      {"proxy", "pipeline-depth", "--pipeline-depth"},
+      "Commands of one client in flight; then it is not read.", connections,
+      [](Options & o) -> auto& { return o.engine.limits.pipeline_depth_max; }));
+  list.push_back(make_count<std::uint32_t>(
+      {"proxy", "leased-links", "--leased-links"},
+      "Links leased to single clients (transactions, blocking commands, subscriptions); then leases wait.",
+      connections, [](Options & o) -> auto& { return o.engine.limits.leased_links_max; }));
+}
+
+void add_backend(List& list) {
+  list.push_back(make_addresses(
+      {"backend", "sentinels", "--sentinel"},
+      "Sentinels to ask for the master, for example [\"10.0.0.1:26379\"]; port 26379 is implied.",
+      {sentinel_port, AddressUse::peer, NoneAllowed::no},
+      [](Options & o) -> auto& { return o.backend.sentinels; }, {{"SENTINEL_HOSTS", ""}}));
+  list.push_back(make_name({"backend", "master-name", "--master-name"}, "The name of the master in Sentinel.",
+                           [](Options & o) -> auto& { return o.backend.master_name; },
+                           {{"SENTINEL_MASTER", ""}}));
+  list.push_back(make_addresses(
+      {"backend", "servers", "--server"},
+      "Without Sentinel: the Redis servers, whose roles are polled; port 6379 is implied.",
+      {redis_port, AddressUse::peer, NoneAllowed::no}, [](Options & o) -> auto& { return o.backend.servers; },
+      {{"REDIS_HOSTS", ""}, {"REDIS_HOST", "REDIS_PORT"}, {"REDIS_MASTER_HOST", "REDIS_MASTER_PORT"}}));
+}
+
+void add_backend_logins(List& list) {
+  list.push_back(make_text(
+      {"backend", "username", "--username"},
+      "ACL user for the login to the servers; empty: the password alone.",
+      [](Options & o) -> auto& { return o.backend.server_login.username; }));
+  const Field<std::string> password = [](Options & o) -> auto& {
+    return o.backend.server_login.password;
+  };
+  list.push_back(make_secret({"backend", "password", ""}, "Password for the login to the servers.", password,
+                             {{"REDIS_PASSWORD", ""}}));
+  list.push_back(
+      make_secret_file({"backend", "password-file", "--password-file"}, "A file that holds it.", password));
+  list.push_back(make_text(
+      {"backend", "sentinel-username", "--sentinel-username"},
+      "ACL user for the login to the Sentinels; empty: the password alone.",
+      [](Options & o) -> auto& { return o.backend.sentinel_login.username; }));
+  const Field<std::string> sentinel = [](Options & o) -> auto& {
+    return o.backend.sentinel_login.password;
+  };
+  list.push_back(make_secret({"backend", "sentinel-password", ""}, "Password for the login to the Sentinels.",
+                             sentinel, {{"SENTINEL_PASSWORD", ""}}));
+  list.push_back(make_secret_file({"backend", "sentinel-password-file", "--sentinel-password-file"},
+                                  "A file that holds it.", sentinel));
+}
+
+void add_backend_times(List& list) {
+  list.push_back(make_duration(
+      {"backend", "connect-timeout", "--connect-timeout"},
+      "Connecting and logging in to a server or Sentinel.", {milliseconds(10), hours(1)},
+      [](Options & o) -> auto& { return o.backend.connect_timeout; }));
+  list.push_back(make_duration(
+      {"backend", "reply-timeout", "--reply-timeout"},
+      "Age of the oldest reply awaited on a shared link, then it is closed; 0: none.",
+      {milliseconds(0), hours(24)}, [](Options & o) -> auto& { return o.engine.limits.reply_timeout; }));
+  list.push_back(make_duration(
+      {"backend", "probe-interval", "--probe-interval"},
+      "How often servers and Sentinels are asked while all is well.", {milliseconds(50), hours(1)},
+      [](Options & o) -> auto& { return o.backend.probe_interval; }));
+  list.push_back(make_duration(
+      {"backend", "probe-timeout", "--probe-timeout"}, "An answer that takes longer counts as missed.",
+      {milliseconds(10), hours(1)}, [](Options & o) -> auto& { return o.backend.probe_timeout; }));
+  list.push_back(make_count<int>(
+      {"backend", "probe-misses", "--probe-misses"}, "Answers missed in a row that put the master in doubt.",
+      {1, 100}, [](Options & o) -> auto& { return o.backend.probes_missed_max; }));
+}
+
+void add_clients_and_failover(List& list) {
+  const Field<std::string> password = [](Options & o) -> auto& {
+    return o.engine.client_password;
+  };
+  list.push_back(
+      make_secret({"clients", "password", ""}, "What clients must say with AUTH; empty: nothing.", password));
+  list.push_back(make_secret_file({"clients", "password-file", "--clients-password-file"},
+                                  "A file that holds it.", password));
+  list.push_back(make_duration(
+      {"failover", "hold", "--hold"}, "How long a command waits while there is no master; then it fails.",
+      {milliseconds(0), hours(1)}, [](Options & o) -> auto& { return o.engine.limits.hold_max; }));
+  list.push_back(make_size(
+      {"failover", "hold-bytes", "--hold-bytes"},
+      "Bytes of all commands that wait; beyond it they fail at once.", {0, 1ULL << 40},
+      [](Options & o) -> auto& { return o.engine.limits.hold_bytes_max; }));
+}
+
+void add_stats_and_log(List& list) {
+  list.push_back(make_addresses(
+      {"stats", "listen", "--stats"},
+      "Where /healthz, /readyz and /metrics are served; port 9000 is implied; [] or \"none\": nowhere.",
+      {stats_port, AddressUse::listener, NoneAllowed::yes},
+      [](Options & o) -> auto& { return o.stats.listen; }));
+  list.push_back(make_text({"stats", "user", "--stats-user"}, "User of the stats listener; empty: any.",
+                           [](Options & o) -> auto& { return o.stats.user; }, {{"ADMIN_USERNAME", ""}}));
+  const Field<std::string> password = [](Options & o) -> auto& {
+    return o.stats.password;
+  };
+  list.push_back(
+      make_secret({"stats", "password", ""},
+                  "Its password; needed to listen beyond loopback. /healthz and /readyz stay open.", password,
+                  {{"ADMIN_PASSWORD", ""}}));
+  list.push_back(make_secret_file({"stats", "password-file", "--stats-password-file"},
+                                  "A file that holds it.", password));
+  list.push_back(make_toggle(
+      {"stats", "admin", "--stats-admin"}, "Allow actions, not only looking.",
+      [](Options & o) -> auto& { return o.stats.admin; }));
+  list.push_back(make_choice<LogLevel>(
+      {"log", "level", "--log-level"}, "debug, info, warning or error.",
+      {{"debug", LogLevel::debug},
+       {"info", LogLevel::info},
+       {"warning", LogLevel::warning},
+       {"error", LogLevel::error}},
+      [](Options & o) -> auto& { return o.log.level; }));
+  list.push_back(make_choice<LogFormat>(
+      {"log", "format", "--log-format"}, "logfmt or json, on standard error.",
+      {{"logfmt", LogFormat::logfmt}, {"json", LogFormat::json}},
+      [](Options & o) -> auto& { return o.log.format; }));
+}
+
+List make_list() {
+  List list;
+  add_proxy(list);
+  add_proxy_limits(list);
+  add_backend(list);
+  add_backend_logins(list);
+  add_backend_times(list);
+  add_clients_and_failover(list);
+  add_stats_and_log(list);
+  return list;
+}
+
+}  // namespace
+
+const std::vector<Option>& option_list() {
+  static const List list = make_list();
+  return list;
+}
+
+std::string_view section_help(std::string_view section) {
+  struct SectionHelp {
+    std::string_view section;
+    std::string_view help;
+  };
+  static constexpr std::array<SectionHelp, 6> all{{
+      {"proxy", "The proxy and what one client may use of it."},
+      {"backend", "The Redis set behind it: give either sentinels or servers."},
+      {"clients", "What clients must say."},
+      {"failover", "What happens to commands while there is no confirmed master."},
+      {"stats", "The HTTP listener for people, probes and Prometheus."},
+      {"log", "Standard error; under systemd with priorities for the journal."},
+  }};
+  const auto* const found = std::find_if(all.begin(), all.end(),
+                                         [&](const SectionHelp& entry) { return entry.section == section; });
+  assert(found != all.end());
+  return found->help;
+}
+
+std::string environment_name(const Option& option) {
+  std::string name = "FAIRLEAD_";
+  const bool left_out =
+      option.section == "proxy" || option.section == "backend" || option.section == "failover";
+  if (!left_out) name.append(option.section).append("_");
+  name.append(option.key);
+  for (char& c : name) {
+    if (c == '-') c = '_';
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return name;
+}
+
+std::string item_error(const Item& item, std::string_view sentence) {
+  return item.where + ": " + std::string(sentence);
+}
+
+void complete_options(Options& options) {
+  options.engine.server_login = options.backend.server_login;
+  options.engine.limits.connect_timeout = options.backend.connect_timeout;
+  // In doubt about the master a connection attempt gets less time than usual, never more.
+  options.backend.connect_timeout_suspect =
+      std::min(options.backend.connect_timeout_suspect, options.backend.connect_timeout);
+  options.backend.probe_interval_suspect =
+      std::min(options.backend.probe_interval_suspect, options.backend.probe_interval);
+}
+
+}  // namespace fairlead::proxy
