@@ -134,10 +134,10 @@ def _end_all():
 class RedisServer:
     """One redis-server or, with `sentinel_of`, one Sentinel. Keeps port and configuration over a restart."""
 
-    def __init__(self, name, directory, settings=(), sentinel=False, password=None):
+    def __init__(self, name, directory, settings=(), sentinel=False, password=None, port=None):
         self.name = name
         self.directory = directory
-        self.port = free_port()
+        self.port = port or free_port()
         self.program = "redis-sentinel" if sentinel else "redis-server"
         self.password = password
         self.config = pathlib.Path(directory) / f"{name}.conf"
@@ -365,18 +365,21 @@ class TestCase(unittest.TestCase):
                               timeout=timeout, check=False, **options)
 
     def run(self, result=None):
+        started = time.time()
         before = _failure_count(result)
         outcome = super().run(result)
         if _failure_count(result) > before:
-            self.print_logs()
+            self.print_logs(started)
         return outcome
 
     @classmethod
-    def print_logs(cls):
-        for path in sorted(pathlib.Path(cls.directory).rglob("*.log"), key=lambda entry: entry.stat().st_mtime):
+    def print_logs(cls, since=0.0):
+        """The ends of all logs written to since then."""
+        for path in sorted(pathlib.Path(cls.directory).rglob("*.log")):
             lines = path.read_text(errors="replace").splitlines()
-            print(f"--- {path.relative_to(cls.directory)}, last {min(len(lines), LOG_LINES_SHOWN)} of {len(lines)} lines",
-                  *lines[-LOG_LINES_SHOWN:], sep="\n", file=sys.stderr)
+            if lines and path.stat().st_mtime >= since:
+                print(f"--- {path.relative_to(cls.directory)}, last of {len(lines)} lines", *lines[-LOG_LINES_SHOWN:],
+                      sep="\n", file=sys.stderr)
 
 
 def _failure_count(result):
