@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "resp/decimal.hpp"
+#include "resp/inline_splitter.hpp"
 
 namespace fairlead::resp {
 
@@ -14,117 +15,6 @@ namespace {
 // true.
 constexpr std::uint64_t frame_bytes_max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t args_max = std::numeric_limits<std::int32_t>::max();  // redis: INT_MAX
-
-// The C locale's isspace, which redis uses: high bytes are never spaces.
-bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-char unescape(char c) {
-  switch (c) {
-    case 'n':
-      return '\n';
-    case 'r':
-      return '\r';
-    case 't':
-      return '\t';
-    case 'b':
-      return '\b';
-    case 'a':
-      return '\a';
-    default:
-      return c;
-  }
-}
-
-// Splits an inline command by the rules of redis' sdssplitargs (sds.c). There the line ends with a NUL; here
-// peek() answers NUL behind the end, and the line itself holds none.
-class InlineSplitter {
- public:
-  InlineSplitter(std::string_view line, CommandScratch& scratch) : line_(line), scratch_(scratch) {}
-
-  // False: unbalanced quotes, or a closing quote with text right behind it.
-  bool split() {
-    for (;;) {
-      while (is_space(peek())) ++at_;
-      if (at_ == line_.size()) return true;
-      const std::size_t start = scratch_.inline_text.size();
-      if (!take_token()) return false;
-      scratch_.args.push_back({static_cast<std::uint32_t>(start),
-                               static_cast<std::uint32_t>(scratch_.inline_text.size() - start)});
-    }
-  }
-
- private:
-  char peek(std::size_t ahead = 0) const { return at_ + ahead < line_.size() ? line_[at_ + ahead] : '\0'; }
-
-  bool take_token() {
-    for (;;) {
-      switch (const char c = peek()) {
-        // Vertical tab and form feed part arguments only where one begins: sdssplitargs does it like this.
-        case ' ':
-        case '\n':
-        case '\r':
-        case '\t':
-        case '\0':
-          return true;
-        case '"':
-        case '\'':
-          ++at_;
-          return c == '"' ? take_double_quoted() : take_single_quoted();
-        default:
-          scratch_.inline_text.push_back(c);
-          ++at_;
-      }
-    }
-  }
-
-  bool take_double_quoted() {
-    while (at_ < line_.size()) {
-      const char c = line_[at_];
-      if (c == '"') return close_quote();
-      if (c == '\\' && peek(1) == 'x' && hex_digit(peek(2)) >= 0 && hex_digit(peek(3)) >= 0) {
-        scratch_.inline_text.push_back(static_cast<char>(hex_digit(peek(2)) * 16 + hex_digit(peek(3))));
-        at_ += 4;
-      } else if (c == '\\' && at_ + 1 < line_.size()) {
-        scratch_.inline_text.push_back(unescape(line_[at_ + 1]));
-        at_ += 2;
-      } else {
-        scratch_.inline_text.push_back(c);
-        ++at_;
-      }
-    }
-    return false;
-  }
-
-  bool take_single_quoted() {
-    while (at_ < line_.size()) {
-      const char c = line_[at_];
-      if (c == '\'') return close_quote();
-      const std::size_t width = c == '\\' && peek(1) == '\'' ? 2 : 1;
-      scratch_.inline_text.push_back(width == 2 ? '\'' : c);
-      at_ += width;
-    }
-    return false;
-  }
-
-  // A closing quote ends its argument: only a space or the end of the line may follow.
-  bool close_quote() {
-    ++at_;
-    return at_ == line_.size() || is_space(line_[at_]);
-  }
-
-  std::string_view line_;
-  CommandScratch& scratch_;
-  std::size_t at_ = 0;
-};
 
 }  // namespace
 
@@ -174,6 +64,8 @@ ReadStatus CommandReader::read_multibulk(std::string_view unread, std::vector<Sl
   }
   for (;;) {
     if (state_ == State::bulk_header) {
+      take_plain_bulks(unread, args, login);
+      if (args_left_ == 0) return ReadStatus::command;
       const ReadStatus status = read_bulk_length(unread, login, error);
       if (status != ReadStatus::command) return status;
     }
@@ -190,6 +82,33 @@ ReadStatus CommandReader::read_multibulk(std::string_view unread, std::vector<Sl
     if (--args_left_ == 0) return ReadStatus::command;
     state_ = State::bulk_header;
   }
+}
+
+// The hot path: arguments with plain headers that are there as a whole. It stops, having taken nothing of it,
+// at the first one that is incomplete or unusual or over a limit, which the slow path then judges.
+void CommandReader::take_plain_bulks(std::string_view unread, std::vector<Slice>& args, LoginState login) {
+  if (scan_ != token_start_) return;  // the header at hand was looked at before
+  const std::uint64_t bulk_max =
+      login == LoginState::required
+          ? std::min<std::uint64_t>(limits_->bulk_bytes_max, limits_->bulk_unauthenticated_max)
+          : limits_->bulk_bytes_max;
+  const char* const base = unread.data();
+  const char* const end = base + std::min<std::uint64_t>(unread.size(), frame_bytes_max);
+  const char* at = base + scan_;
+  std::uint32_t args_left = args_left_;
+  while (args_left != 0 && at != end && *at == '$') {
+    std::uint32_t size = 0;
+    const char* const payload = read_plain_line(at + 1, end, size);
+    if (payload == nullptr || size > bulk_max || end - payload < std::ptrdiff_t{size} + 2) break;
+    args.push_back({static_cast<std::uint32_t>(payload - base), size});
+    at = payload + size + 2;
+    // Redis skips the two bytes behind a bulk whatever they are. So does this reader, but such a frame is not
+    // passed on as it is.
+    if (at[-2] != '\r' || at[-1] != '\n') canonical_ = false;
+    --args_left;
+  }
+  args_left_ = args_left;
+  scan_ = token_start_ = static_cast<std::size_t>(at - base);
 }
 
 // Reads `*n`. Answers `command` when the arguments follow.
@@ -210,6 +129,7 @@ ReadStatus CommandReader::read_count(std::string_view unread, LoginState login, 
   }
   if (*header.number <= 0) return ReadStatus::nothing;
   args_left_ = static_cast<std::uint32_t>(*header.number);
+  token_start_ = scan_;
   state_ = State::bulk_header;
   return ReadStatus::command;
 }

@@ -94,6 +94,7 @@ class CommandReader {
 
   ReadStatus read_multibulk(std::string_view unread, std::vector<Slice>& args, LoginState login,
                             std::string& error);
+  void take_plain_bulks(std::string_view unread, std::vector<Slice>& args, LoginState login);
   ReadStatus read_count(std::string_view unread, LoginState login, std::string& error);
   ReadStatus read_bulk_length(std::string_view unread, LoginState login, std::string& error);
   ReadStatus read_inline(std::string_view unread, CommandScratch& scratch, std::string& error);
