@@ -306,6 +306,7 @@ void CommandTable::index_all() {
     }
   }
   slots_.assign(std::bit_ceil(2 * entries), {});
+  slot_mask_ = slots_.size() - 1;
   for (const CommandSpec& spec : commands_) {
     insert(spec, nullptr);
     for (const CommandSpec& subcommand : spec.subcommands) insert(subcommand, &spec);
@@ -313,21 +314,21 @@ void CommandTable::index_all() {
 }
 
 void CommandTable::insert(const CommandSpec& spec, const CommandSpec* parent) {
-  const std::uint64_t hash = hash_name(parent, name_within(spec, parent));
-  std::size_t at = hash & (slots_.size() - 1);
-  while (slots_[at].spec != nullptr) at = (at + 1) & (slots_.size() - 1);
-  slots_[at] = {hash, &spec, parent};
+  const std::string_view name = name_within(spec, parent);
+  const std::uint64_t hash = hash_name(parent, name);
+  std::size_t at = hash & slot_mask_;
+  while (slots_[at].spec != nullptr) at = (at + 1) & slot_mask_;
+  slots_[at] = {hash, name, &spec, parent};
 }
 
 const CommandSpec* CommandTable::find_in(const CommandSpec* parent, std::string_view name) const {
   if (name.empty() || name.size() > name_bytes_max_) return nullptr;
   const std::uint64_t hash = hash_name(parent, name);
-  const std::size_t mask = slots_.size() - 1;
+  const Slot* slots = slots_.data();
   // Ends at a free slot: at least half of them are free.
-  for (std::size_t at = hash & mask; slots_[at].spec != nullptr; at = (at + 1) & mask) {
-    const Slot& slot = slots_[at];
-    if (slot.hash != hash || slot.parent != parent) continue;
-    if (equals_folded(name_within(*slot.spec, parent), name)) return slot.spec;
+  for (std::size_t at = hash & slot_mask_; slots[at].spec != nullptr; at = (at + 1) & slot_mask_) {
+    const Slot& slot = slots[at];
+    if (slot.hash == hash && slot.parent == parent && equals_folded(slot.name, name)) return slot.spec;
   }
   return nullptr;
 }

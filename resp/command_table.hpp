@@ -200,6 +200,7 @@ class CommandTable {
  private:
   struct Slot {
     std::uint64_t hash = 0;
+    std::string_view name;                // of spec, within its parent: `setname`
     const CommandSpec* spec = nullptr;    // null: the slot is free
     const CommandSpec* parent = nullptr;  // the container when spec is a subcommand
   };
@@ -211,6 +212,7 @@ class CommandTable {
 
   std::vector<CommandSpec> commands_;  // never changed once indexed: specs are handed out by pointer
   std::vector<Slot> slots_;            // open addressing, linear probing, at most half full
+  std::size_t slot_mask_ = 0;          // slots_.size() - 1; the size is a power of two
   std::size_t name_bytes_max_ = 0;     // longer names cannot be in the table and are not even hashed
   std::size_t skipped_ = 0;
 };

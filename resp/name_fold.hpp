@@ -46,6 +46,10 @@ inline std::uint64_t fold(std::uint64_t word) {
   return word | upper >> 2;  // 0x80 >> 2 is the bit between 'A' and 'a'
 }
 
+/// Names of up to this size differ if and only if their size or their hash (of one seed) does: they are one
+/// word, and each step of the hash can be undone.
+constexpr std::size_t exact_hash_bytes_max = 8;
+
 /// `name` must not be empty. Another seed gives another hash of the same name.
 inline std::uint64_t hash_folded(std::uint64_t seed, std::string_view name) {
   constexpr std::uint64_t multiplier = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio (Fibonacci hashing)
@@ -61,9 +65,10 @@ inline std::uint64_t hash_folded(std::uint64_t seed, std::string_view name) {
   return hash;
 }
 
-/// `known` is lower case. Neither is empty.
+/// Neither is empty; `known` is lower case, and both have the same hash_folded() of one seed.
 inline bool equals_folded(std::string_view known, std::string_view name) {
   if (known.size() != name.size()) return false;
+  if (known.size() <= exact_hash_bytes_max) return true;
   std::size_t at = 0;
   for (; known.size() - at > 8; at += 8) {
     if (load_little<std::uint64_t>(known.data() + at) != fold(load_little<std::uint64_t>(name.data() + at))) {
