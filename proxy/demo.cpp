@@ -15,7 +15,10 @@
 #include <string>
 #include <thread>
 
+#include <fmt/format.h>
+
 #include "proxy/demo_servers.hpp"
+#include "proxy/log.hpp"
 #include "proxy/loopback.hpp"
 #include "proxy/server.hpp"
 
@@ -58,20 +61,19 @@ void say_with_time(const std::string& text) {
 
 /// The first free port from `wanted` on, and a line that says why it is not `wanted` itself. 0 when there is
 /// none.
-std::uint16_t choose_port(std::uint16_t wanted, const std::string& what) {
+std::uint16_t choose_port(std::uint16_t wanted, const std::string& what, const char* flag) {
   const std::string reason = why_not_free(wanted);
   if (reason.empty()) return wanted;
   for (std::uint16_t step = 1; step <= ports_tried_max && wanted <= UINT16_MAX - step; ++step) {
     const auto port = static_cast<std::uint16_t>(wanted + step);
     if (!why_not_free(port).empty()) continue;
-    say("Port " + std::to_string(wanted) + " cannot be used (" + reason + "); " + what + " listens on " +
-        std::to_string(port) + " instead.");
+    say(fmt::format("Port {} cannot be used ({}); {} listens on {} instead.", wanted, reason, what, port));
     return port;
   }
-  std::fprintf(stderr,
-               "fairlead demo: neither port %u (%s) nor the %u above it can be used for %s; choose another "
-               "one with --port\n",
-               wanted, reason.c_str(), ports_tried_max, what.c_str());
+  fmt::print(stderr,
+             "fairlead demo: neither port {} ({}) nor the {} above it can be used for {}; choose another one "
+             "with {}\n",
+             wanted, reason, ports_tried_max, what, flag);
   return 0;
 }
 
@@ -93,27 +95,30 @@ std::string kill_line(const DemoServers& servers, std::uint16_t port) {
   return pid ? "kill -9 " + std::to_string(*pid) : "its process has just ended";
 }
 
+/// deploy/check-demo reads the lines that begin with redis-cli, and the last one.
 void say_how_to_play(const DemoOptions& demo, const DemoServers& servers) {
-  const std::string port = std::to_string(demo.port);
-  std::string sentinels;
-  for (const std::uint16_t sentinel : servers.sentinel_ports()) sentinels += " " + std::to_string(sentinel);
-  say("\nfairlead is ready. In another terminal:\n"
-      "\n  redis-cli -p " +
-      port + "\n  redis-cli -p " + port +
-      " -r -1 -i 0.2 incr n    a client that keeps writing"
-      "\n\nthen take its master away and watch it go on:\n"
-      "\n  " +
-      kill_line(servers, servers.master_port()) +
-      "    kills the master, 127.0.0.1:" + std::to_string(servers.master_port()) + "\n  redis-cli -p " +
-      std::to_string(servers.sentinel_ports().front()) +
-      " sentinel failover mymaster    a planned switch"
-      "\n\nmetrics:   http://127.0.0.1:" +
-      std::to_string(demo.stats_port) +
-      "/metrics"
-      "\nSentinels: ports" +
-      sentinels + "\nfiles:     " + servers.directory() +
-      " (removed at the end)\n"
-      "\nCtrl-C ends everything.\n");
+  say(fmt::format(R"(
+fairlead is ready. In another terminal:
+
+  redis-cli -p {port}
+  redis-cli -p {port} -r -1 -i 0.2 incr n    a client that keeps writing
+
+then take its master away and watch it go on:
+
+  {kill}    kills the master, 127.0.0.1:{master}
+  redis-cli -p {sentinel} sentinel failover mymaster    a planned switch
+
+metrics:   http://127.0.0.1:{stats}/metrics
+Sentinels: ports {sentinels}
+files:     {directory} (removed at the end)
+
+Ctrl-C ends everything.
+)",
+                  fmt::arg("port", demo.port), fmt::arg("kill", kill_line(servers, servers.master_port())),
+                  fmt::arg("master", servers.master_port()),
+                  fmt::arg("sentinel", servers.sentinel_ports().front()), fmt::arg("stats", demo.stats_port),
+                  fmt::arg("sentinels", fmt::join(servers.sentinel_ports(), " ")),
+                  fmt::arg("directory", servers.directory())));
 }
 
 void say_event(const health::Event& event, const DemoServers& servers) {
@@ -169,14 +174,18 @@ int serve(const DemoOptions& demo, DemoServers& servers) {
     say_event(event, servers);
   };
   const Supervisor supervisor(servers);
-  return run_server(server_options(demo, servers), hooks);
+  const Options options = server_options(demo, servers);
+  start_log(options.log);
+  const int exit_code = run_server(options, hooks);
+  flush_log();
+  return exit_code;
 }
 
 int start_and_serve(const DemoOptions& wanted, DemoServers& servers) {
   DemoOptions demo = wanted;
-  demo.port = choose_port(wanted.port, "fairlead");
+  demo.port = choose_port(wanted.port, "fairlead", "--port");
   if (demo.port == 0) return 1;
-  demo.stats_port = choose_port(wanted.stats_port, "the stats listener");
+  demo.stats_port = choose_port(wanted.stats_port, "the stats listener", "--stats-port");
   if (demo.stats_port == 0) return 1;
   say("Starting a master, two replicas and three Sentinels on free ports of 127.0.0.1 ...");
   const auto failure = servers.start([] { return stop_asked.load(); });
