@@ -1,4 +1,5 @@
-// What happened, typed: the pure machines return events, tests assert on them, proxy/log and proxy/event_log tell them.
+// What happened, typed: the pure machines return events, tests assert on them, proxy/log and proxy/event_log
+// tell them.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +10,31 @@
 namespace fairlead::health {
 
 enum class EventKind : std::uint8_t {
-  sentinel_up, sentinel_down, sentinel_unknown_master, sentinel_login_failed, sentinel_tilt, sentinel_discovered,
-  server_up, server_down, server_login_failed, server_role_changed, server_rogue, server_discovered, server_loading,
-  route_verified,      // a route became STEADY: text says from where to where and how long it took
-  route_suspect,       // evidence against the route
-  route_restored,      // SUSPECT -> STEADY, same master
-  route_switching,     // authority names another master
-  route_refused,       // the named master could not be verified: it is a replica, loading, wrong password ...
-  no_master_waiting,   // said again at a slow pace while there is no route, with what is missing and the remedy
+  sentinel_up,
+  sentinel_down,
+  sentinel_unknown_master,
+  sentinel_login_failed,
+  sentinel_tilt,
+  sentinel_discovered,
+  server_up,
+  server_down,
+  server_login_failed,
+  server_role_changed,
+  server_rogue,
+  server_discovered,
+  server_loading,
+  route_verified,     // a route became STEADY: text says from where to where and how long it took
+  route_suspect,      // evidence against the route
+  route_restored,     // SUSPECT -> STEADY, same master
+  route_switching,    // authority names another master
+  route_refused,      // the named master could not be verified: it is a replica, loading, wrong password ...
+  no_master_waiting,  // said again at a slow pace while there is no route, with what is missing and the
+                      // remedy
+  route_restarted,    // the same address and term, another process: what it had not persisted is lost
   command_table_learnt,
+  command_table_refused,  // COMMAND was not answered with a table: the previous one stays
+  sentinels_disagree,     // several masters at one config-epoch without a majority
+  two_masters,            // without Sentinel: more than one configured server says master
 };
 
 enum class Severity : std::uint8_t { debug, info, warning, error };

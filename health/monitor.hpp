@@ -1,5 +1,5 @@
-// The topology actor: watches every Sentinel and every server, feeds what they say to the pure Arbiter, and publishes
-// what it decides. Owned by proxy/server; lives on the control thread; never touches clients' data.
+// The topology actor: watches every Sentinel and every server, feeds what they say to the pure Arbiter, and
+// publishes what it decides. Owned by proxy/server; lives on the control thread; never touches clients' data.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -15,8 +15,8 @@ namespace fairlead::health {
 
 class Monitor {
  public:
-  using Publish = std::function<void(TopologyPtr)>;      // called on the control thread, at each change
-  using Report = std::function<void(const Event&)>;      // called on the control thread
+  using Publish = std::function<void(TopologyPtr)>;  // called on the control thread, at each change
+  using Report = std::function<void(const Event&)>;  // called on the control thread
 
   Monitor(boost::asio::io_context& context, Options options, Publish publish, Report report);
   ~Monitor();

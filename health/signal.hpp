@@ -1,5 +1,5 @@
-// What the data path tells the Monitor. Signals can only close the gate early and make the Monitor look at once; they
-// never open it and never choose a master.
+// What the data path tells the Monitor. Signals can only close the gate early and make the Monitor look at
+// once; they never open it and never choose a master.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,9 @@ enum class SignalKind : std::uint8_t {
 struct Signal {
   SignalKind kind = SignalKind::link_lost;
   resp::Address server;
-  std::uint64_t topology_version = 0;  // the snapshot the worker acted on; older ones than the route's are ignored
-  std::string detail;                  // the error text, for logs
+  std::uint64_t topology_version =
+      0;               // the snapshot the worker acted on; older ones than the route's are ignored
+  std::string detail;  // the error text, for logs
 };
 
 [[nodiscard]] const char* to_string(SignalKind kind);

@@ -1,5 +1,6 @@
 // The immutable picture of the Redis set that the Monitor publishes and every worker's Engine routes by.
-// Pure data. Built on the control thread, shared as shared_ptr<const Topology>, never changed after publication.
+// Pure data. Built on the control thread, shared as shared_ptr<const Topology>, never changed after
+// publication.
 #pragma once
 
 #include <chrono>
@@ -32,6 +33,7 @@ enum class Role : std::uint8_t { unknown, master, replica, sentinel };
 struct Route {
   resp::Address address;
   std::string run_id;
+  std::string redis_version;  // INFO server: `7.0.15`; HELLO repeats it to clients
   std::uint64_t term = 0;
   TimePoint since{};
 };

@@ -1,0 +1,154 @@
+// Who is the master: reports of servers and Sentinels, signals of the data path and the time go in; the
+// Topology that all workers route by, and typed events, come out. FAILOVER design, section 2.
+//
+//            authority names a master              verified
+//     INIT ---------------------------> SWITCHING ----------> STEADY(route)
+//       ^ \____ nobody names it any more ___/  ^  \             |      ^
+//                                   another    |   \ given up   | evidence, election
+//                                   master     |    v           v      | good probes, nothing against it
+//                                              `--- SUSPECT(route) ----'
+//
+// Commands flow in STEADY only. Signals and elections can only close; only a ROLE=master that was asked after
+// the decision opens. Terms never decrease.
+//
+// Owned by the Monitor, control thread. Pure: no clock, no socket, no logging; the same input gives the same
+// output. Later states (restarted, isolated, down) are further enumerators and arrows of transition(); a
+// persisted term is one more argument of the constructor.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "health/ballot.hpp"
+#include "health/event.hpp"
+#include "health/link_fsm.hpp"
+#include "health/narration.hpp"
+#include "health/observation.hpp"
+#include "health/options.hpp"
+#include "health/signal.hpp"
+#include "health/topology.hpp"
+
+namespace fairlead::health {
+
+class Arbiter {
+ public:
+  /// What the shell has to do after a call.
+  struct Outcome {
+    TopologyPtr topology;  // publish it; null: nothing changed
+    std::vector<Event> events;
+    std::optional<resp::Address> learn_from;  // ask this server for COMMAND
+    bool look_now = false;                    // probe every server and poll every Sentinel at once
+    bool watch_changed = false;               // servers() or sentinels() changed
+  };
+
+  explicit Arbiter(Options options);
+
+  /// The first topology: INIT, built-in command table.
+  [[nodiscard]] Outcome start(TimePoint now);
+  [[nodiscard]] Outcome on_server(const resp::Address& address, const ServerReport& report, TimePoint now);
+  [[nodiscard]] Outcome on_sentinel(const resp::Address& address, const SentinelReport& report,
+                                    TimePoint now);
+  [[nodiscard]] Outcome on_signal(const Signal& signal, TimePoint now);
+  /// The answer to COMMAND from `address`, or an error that stands for it.
+  [[nodiscard]] Outcome on_commands(const resp::Address& address, const resp::Value& reply, TimePoint now);
+  /// To be called about every probe interval of the present pace: bounds run out, reports fall due.
+  [[nodiscard]] Outcome on_tick(TimePoint now);
+
+  [[nodiscard]] Pace pace() const { return state_ == GroupState::steady ? Pace::normal : Pace::fast; }
+  [[nodiscard]] GroupState state() const { return state_; }
+  [[nodiscard]] const std::optional<Route>& route() const { return route_; }
+  /// What to watch now; the shell opens and closes connections accordingly.
+  [[nodiscard]] std::vector<resp::Address> servers() const;
+  [[nodiscard]] std::vector<resp::Address> sentinels() const;
+
+  static constexpr std::size_t servers_max = 128;
+  static constexpr std::size_t sentinels_max = 32;
+  static constexpr int confirm_max = 16;
+
+ private:
+  struct Target {
+    resp::Address address;
+    std::uint64_t term = 0;
+    TimePoint since{};    // a role asked earlier proves nothing
+    std::string refusal;  // the last reason told for not opening it
+    std::optional<TimePoint> contradicted_since;
+  };
+  struct Suspicion {
+    TimePoint since{};
+    std::string why;
+    std::string run_id;  // of the good probes counted so far
+    int good = 0;
+    int needed = 0;
+    bool failed = false;  // the route answered badly or not at all since
+  };
+  struct Election {
+    ElectionStage stage = ElectionStage::none;
+    TimePoint since{};
+  };
+
+  // arbiter.cpp: evidence, authority, transitions.
+  void transition(GroupState next, TimePoint now);
+  void evaluate(TimePoint now);
+  void follow_authority(TimePoint now);
+  [[nodiscard]] Verdict verdict_of_sentinels() const;
+  [[nodiscard]] Verdict verdict_of_roles() const;
+  void aim_at(const Candidate& candidate, TimePoint now);
+  void review_switch(TimePoint now);
+  void suspect(std::string why, TimePoint now);
+  void weigh_route(const ServerReport& report, TimePoint now);
+  void count_good_probe(const ServerReport& report);
+  void try_reopen(TimePoint now);
+  void try_verify(TimePoint now);
+  void open_route(const ServerReport& report, TimePoint now);
+  void note_election(const resp::Address& sentinel, const SentinelReport& report, TimePoint now);
+  [[nodiscard]] bool election_active(TimePoint now) const;
+  [[nodiscard]] bool announced_elsewhere() const;
+  [[nodiscard]] bool authority_confirms(const std::string& run_id) const;
+
+  // arbiter_view.cpp: what is watched, what is counted, what is published and said.
+  [[nodiscard]] bool with_sentinels() const { return !options_.sentinels.empty(); }
+  [[nodiscard]] std::vector<Vote> votes() const;
+  [[nodiscard]] std::size_t known_sentinels() const;
+  [[nodiscard]] Hearing hearing() const;
+  [[nodiscard]] bool says_master(const resp::Address& address) const;
+  [[nodiscard]] bool is_rogue(const resp::Address& address) const;
+  [[nodiscard]] bool majority_is_ok() const;
+  void refresh_watch();
+  void refresh_servers();
+  void refresh_sentinels();
+  void note_rogues();
+  void report_waiting(TimePoint now);
+  void say(EventKind kind, Severity severity, const resp::Address& subject, std::string text);
+  [[nodiscard]] Topology draw() const;
+  void publish(TimePoint now);
+  [[nodiscard]] Outcome finish(TimePoint now);
+
+  Options options_;
+  GroupState state_ = GroupState::init;
+  std::optional<Route> route_;
+  std::optional<Target> target_;          // while switching
+  std::optional<Suspicion> suspicion_;    // while suspect
+  std::optional<Candidate> disbelieved_;  // a vote that was contradicted and could not be verified
+  bool conflict_ = false;                 // several masters named, nobody with a majority
+  ServerReports server_reports_;
+  SentinelReports sentinel_reports_;
+  std::map<resp::Address, Election> elections_;
+  std::map<resp::Address, std::string> rogues_;  // said master beside a steady route, until they say replica
+  std::shared_ptr<const resp::CommandTable> commands_;
+  std::string commands_run_id_;  // the process the table was asked of
+
+  TopologyPtr topology_;
+  std::uint64_t steady_version_ =
+      0;  // the publication that opened the route; older signals are about another one
+  TimePoint published_at_{};
+  TimePoint closed_at_{};    // when the last STEADY ended, or the start
+  TimePoint restored_at_{};  // when the last SUSPECT ended well
+  int confirm_next_ = 0;     // good probes the next SUSPECT needs
+  TimePoint next_waiting_report_{};
+  Outcome outcome_;  // of the call under way
+};
+
+}  // namespace fairlead::health

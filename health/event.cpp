@@ -1,0 +1,59 @@
+#include "health/event.hpp"
+
+namespace fairlead::health {
+
+const char* to_string(EventKind kind) {
+  switch (kind) {
+    case EventKind::sentinel_up:
+      return "sentinel_up";
+    case EventKind::sentinel_down:
+      return "sentinel_down";
+    case EventKind::sentinel_unknown_master:
+      return "sentinel_unknown_master";
+    case EventKind::sentinel_login_failed:
+      return "sentinel_login_failed";
+    case EventKind::sentinel_tilt:
+      return "sentinel_tilt";
+    case EventKind::sentinel_discovered:
+      return "sentinel_discovered";
+    case EventKind::server_up:
+      return "server_up";
+    case EventKind::server_down:
+      return "server_down";
+    case EventKind::server_login_failed:
+      return "server_login_failed";
+    case EventKind::server_role_changed:
+      return "server_role_changed";
+    case EventKind::server_rogue:
+      return "server_rogue";
+    case EventKind::server_discovered:
+      return "server_discovered";
+    case EventKind::server_loading:
+      return "server_loading";
+    case EventKind::route_verified:
+      return "route_verified";
+    case EventKind::route_suspect:
+      return "route_suspect";
+    case EventKind::route_restored:
+      return "route_restored";
+    case EventKind::route_switching:
+      return "route_switching";
+    case EventKind::route_refused:
+      return "route_refused";
+    case EventKind::no_master_waiting:
+      return "no_master_waiting";
+    case EventKind::route_restarted:
+      return "route_restarted";
+    case EventKind::command_table_learnt:
+      return "command_table_learnt";
+    case EventKind::command_table_refused:
+      return "command_table_refused";
+    case EventKind::sentinels_disagree:
+      return "sentinels_disagree";
+    case EventKind::two_masters:
+      return "two_masters";
+  }
+  return "unknown";
+}
+
+}  // namespace fairlead::health

@@ -1,0 +1,33 @@
+#include "health/topology.hpp"
+
+namespace fairlead::health {
+
+const char* to_string(GroupState state) {
+  switch (state) {
+    case GroupState::init:
+      return "init";
+    case GroupState::steady:
+      return "steady";
+    case GroupState::suspect:
+      return "suspect";
+    case GroupState::switching:
+      return "switching";
+  }
+  return "unknown";
+}
+
+const char* to_string(Role role) {
+  switch (role) {
+    case Role::unknown:
+      return "unknown";
+    case Role::master:
+      return "master";
+    case Role::replica:
+      return "replica";
+    case Role::sentinel:
+      return "sentinel";
+  }
+  return "unknown";
+}
+
+}  // namespace fairlead::health
