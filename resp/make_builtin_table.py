@@ -15,8 +15,8 @@ COLUMNS = 110
 FLAG_NAMES = {"movablekeys": "movable_keys", "module": "module_command", "protected": "protected_command"}
 
 HEAD = """\
-// Made by resp/make_builtin_table.py from the COMMAND reply of redis %s; renew it with that script, not by hand.
-// The members of a row are described in command_table_builtin.cpp, the only file that includes this one.
+// Made by resp/make_builtin_table.py from the COMMAND reply of redis %s; renew it with that script, not by
+// hand. The members of a row are described in command_table_builtin.cpp, the only file that includes this one.
 """
 
 

@@ -11,6 +11,7 @@
 #include "tests/resp/command_words.hpp"
 
 using namespace fairlead::resp;
+using namespace fairlead::resp::testing;
 
 namespace {
 

@@ -10,7 +10,7 @@
 
 #include "resp/command_reader.hpp"
 
-namespace fairlead::resp {
+namespace fairlead::resp::testing {
 
 /// Owns the bytes that view() points to; words are separated by single spaces, and `''` stands for an empty
 /// one.
@@ -39,4 +39,4 @@ class CommandWords {
   std::vector<Slice> args_;
 };
 
-}  // namespace fairlead::resp
+}  // namespace fairlead::resp::testing

@@ -9,6 +9,7 @@
 #include "tests/resp/command_words.hpp"
 
 using namespace fairlead::resp;
+using namespace fairlead::resp::testing;
 
 namespace {
 
