@@ -1,6 +1,6 @@
-// Every limit of one Engine, with its name, unit and default. Each has a counter in stats.hpp and a test that hits it.
-// proxy/config gives them their option names; limits that are per process there are divided among the workers by
-// proxy/server.
+// Every limit of one Engine, with its name, unit and default. Each has a counter in stats.hpp and a test that
+// hits it. proxy/config gives them their option names; limits that are per process there are divided among
+// the workers by proxy/server.
 #pragma once
 
 #include <chrono>
@@ -18,17 +18,20 @@ enum class PoolMode : std::uint8_t {
 };
 
 struct Limits {
-  resp::CommandLimits command;                            // per bulk and header, as Redis
-  std::uint32_t clients_max = 10000;                      // sessions of this worker
-  std::uint64_t query_buffer_bytes_max = 1ULL << 30;      // one unfinished command of one client, as Redis
-  std::uint64_t output_buffer_bytes_max = 256ULL << 20;   // replies a client has not read yet; then it is closed
-  std::uint32_t pipeline_depth_max = 1024;                // commands of one client in flight; then it is not read
-  std::uint64_t output_pause_bytes = 1ULL << 20;          // unread replies of one client; then its commands wait
-  std::uint32_t leased_links_max = 4096;                  // leased links of this worker; then leases wait
-  std::uint64_t hold_bytes_max = 64ULL << 20;             // commands held while there is no master, all clients
-  std::chrono::milliseconds hold_max{10000};              // how long a command is held
-  std::chrono::milliseconds connect_timeout{500};         // TCP connect and login of a backend link
-  std::chrono::milliseconds reply_timeout{0};             // oldest reply outstanding on a shared link; 0 = none
+  resp::CommandLimits command;                        // per bulk and header, as Redis
+  std::uint32_t clients_max = 10000;                  // sessions of this worker
+  std::uint64_t query_buffer_bytes_max = 1ULL << 30;  // one unfinished command of one client, as Redis
+  std::uint64_t output_buffer_bytes_max = 256ULL
+                                          << 20;  // replies a client has not read yet; then it is closed
+  std::uint32_t pipeline_depth_max = 1024;        // commands of one client in flight; then it is not read
+  std::uint64_t output_pause_bytes = 1ULL << 20;  // unread replies of one client; then its commands wait
+  std::uint64_t link_backlog_bytes_max = 16ULL
+                                         << 20;    // unwritten commands of one link; then its sessions wait
+  std::uint32_t leased_links_max = 4096;           // leased links of this worker; then leases wait
+  std::uint64_t hold_bytes_max = 64ULL << 20;      // commands held while there is no master, all clients
+  std::chrono::milliseconds hold_max{10000};       // how long a command is held
+  std::chrono::milliseconds connect_timeout{500};  // TCP connect and login of a backend link
+  std::chrono::milliseconds drain_grace{1000};  // replies still awaited from a server whose route was revoked
 };
 
 struct EngineOptions {

@@ -1,0 +1,77 @@
+// One connection to a server: shared by many sessions, or leased by one. Requests are appended in order, the
+// server answers in order; the FIFO pairs them. Owned by the BackendPool; lives on one worker's thread.
+//
+//   connecting -> login -> ready -> draining (its route was revoked: nothing is written any more, replies
+//   still count)
+//        `----------`---------`---------`--> closed
+//
+// Bytes are written only while ready: what is queued before is unsent, whatever happens to the link.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "proxy/engine/link_login.hpp"
+#include "proxy/engine/replay.hpp"
+#include "proxy/engine/request.hpp"
+#include "proxy/engine/session.hpp"
+#include "proxy/engine/timer_wheel.hpp"
+#include "resp/reply_scanner.hpp"
+
+namespace fairlead::engine {
+
+enum class LinkState : std::uint8_t { connecting, login, ready, draining, closed };
+
+/// Sessions may share a link, or take over one from another, when all of this is equal.
+struct LinkKey {
+  resp::Version version = resp::Version::resp2;
+  std::uint32_t db = 0;
+  std::uint32_t lane = 0;  // which of links_per_server
+
+  friend bool operator==(const LinkKey&, const LinkKey&) = default;
+};
+
+struct BackendLink {
+  BackendLink(ConnId id_, LinkKey key_, resp::Address address_)
+      : id(id_), key(key_), address(std::move(address_)) {
+    timer.owner = this;
+  }
+
+  /// Copies a frame behind what waits to be written and puts `request` into the FIFO.
+  void append(BufferPool& pool, Request* request, std::string_view frame);
+  /// The same for bytes that lie in a chunk; large ones are referenced.
+  void append(BufferPool& pool, Request* request, const Bytes& frame);
+  /// A request without bytes (synthesise).
+  void append(Request* request);
+  /// How far the frame of a request in this link's FIFO got.
+  [[nodiscard]] SentState sent_state(const Request& request) const;
+  /// Bytes accepted by append and not yet by the socket.
+  [[nodiscard]] std::uint64_t backlog() const { return out.size(); }
+  [[nodiscard]] bool busy() const { return !fifo.empty(); }
+
+  ConnId id;
+  LinkKey key;
+  resp::Address address;
+  std::uint64_t route_serial = 0;  // the route it was opened for
+  LinkState state = LinkState::connecting;
+  LinkLogin login;
+  resp::ReplyScanner scanner;
+  LinkFifo fifo;
+  WriteQueue greeting;  // the login packet: written while login, before anything of `out`
+  WriteQueue out;
+  WriteQueue assembly;  // a frame that must be whole before it is judged or passed on (pushes, subscribers)
+  std::uint64_t appended = 0;  // stream position behind the last byte of `out`
+  std::uint64_t written = 0;   // stream position of what the socket took
+  Session* owner = nullptr;    // the session that leases it
+  bool leased = false;         // not shared: leased now, or idle among the leasable
+  bool unclean = false;        // may carry state of its last owner: closed instead of used again
+  bool write_blocked = false;
+  std::int64_t subscription_count = 0;  // as the server last confirmed, in stream order
+  Timer timer;                          // connect and login, or the end of draining
+
+  ListHook dirty_hook;
+  ListHook pool_hook;  // the pool's list of all links
+};
+
+}  // namespace fairlead::engine

@@ -1,0 +1,354 @@
+#include "proxy/engine/engine.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "proxy/engine/check.hpp"
+
+namespace fairlead::engine {
+
+using health::TimePoint;
+
+namespace {
+
+/// A session that waits for a reply is read on so far, to notice a client that goes away meanwhile.
+constexpr std::size_t read_ahead_bytes_max = 64 * 1024;
+/// Held sessions released in one turn: a thundering herd on the new master is spread over turns.
+constexpr int release_per_turn_max = 256;
+/// How long the Monitor may stay silent about a signal before it is told again.
+constexpr std::chrono::milliseconds signal_repeat{1000};
+
+}  // namespace
+
+Engine::Engine(Io& io, const EngineOptions& options, ClientIds ids, TimePoint now)
+    : io_(io),
+      options_(options),
+      wheel_(now),
+      pool_(io, options_, buffers_, wheel_, stats_),
+      gate_(options.limits.hold_max, now),
+      table_(resp::CommandTable::built_in()),
+      ids_(ids) {}
+
+Engine::~Engine() {
+  stop();
+}
+
+ConnId Engine::on_accept(TimePoint) {
+  if (sessions_.size() >= options_.limits.clients_max) {
+    ++stats_.clients_refused;
+    return {};
+  }
+  Session* session = sessions_.create(ids_.first, options_.limits.command);
+  ids_.first += ids_.step;
+  session->mode.authenticated = options_.client_password.empty();
+  session->mode.pinned = options_.pool_mode == PoolMode::session;
+  if (draining_) session->ending = Ending::after_replies;
+  ++stats_.clients_accepted;
+  ++stats_.clients_now;
+  return session->id;
+}
+
+std::string_view Engine::refusal() {
+  return "-ERR max number of clients reached\r\n";
+}
+
+MutableBytes Engine::read_space(ConnId id) {
+  if (id.side == Side::client) {
+    Session* session = sessions_.find(id);
+    if (session == nullptr) return {};
+    if (session->in.owns_chunk()) return session->in.room(buffers_.chunks, session->reader.bytes_needed());
+  } else if (pool_.find(id) == nullptr) {
+    return {};
+  }
+  // Frames and replies that are referenced where they were received keep the chunk; then the next one is
+  // taken.
+  if (!receive_chunk_.sole_owner()) receive_chunk_ = ChunkRef(buffers_.chunks.take(ChunkPool::large_bytes));
+  return {receive_chunk_->data(), receive_chunk_->capacity};
+}
+
+void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
+  if (id.side == Side::backend) {
+    BackendLink* link = pool_.find(id);
+    if (link == nullptr) return;
+    stats_.backend_bytes_in += size;
+    on_link_bytes(*link, Bytes{receive_chunk_, 0, static_cast<std::uint32_t>(size)}, now);
+    return;
+  }
+  Session* session = sessions_.find(id);
+  if (session == nullptr) return;
+  stats_.client_bytes_in += size;
+  if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
+  if (session->in.owns_chunk()) {
+    session->in.received(size);
+  } else {
+    session->in.adopt(receive_chunk_, size);
+  }
+  pump(*session, now);
+}
+
+void Engine::on_end_of_file(ConnId id, TimePoint now) {
+  if (id.side == Side::backend) {
+    on_error(id, "closed by the server", now);
+    return;
+  }
+  Session* session = sessions_.find(id);
+  if (session == nullptr) return;
+  // Redis stops blocked and subscribed clients at once; so must we, or a value is popped for nobody.
+  const bool waits_in_server =
+      session->lease != nullptr && (session->mode.subscribed || session->mode.raw ||
+                                    (!session->slots.empty() && session->slots.front()->traits.blocking));
+  if (waits_in_server || session->idle()) {
+    close_session(*session);
+    return;
+  }
+  stop_reading_and_end(*session);
+}
+
+void Engine::on_error(ConnId id, std::string_view why, TimePoint now) {
+  if (id.side == Side::client) {
+    if (Session* session = sessions_.find(id)) close_session(*session);
+    return;
+  }
+  BackendLink* link = pool_.find(id);
+  if (link == nullptr) return;
+  if (link->state == LinkState::connecting || link->state == LinkState::login) {
+    on_connect_failed(id, why, now);
+    return;
+  }
+  ++stats_.links_lost;
+  if (link->state == LinkState::ready && !link->leased) {
+    close_gate(*link, health::SignalKind::link_lost, why, now);
+  } else if (link->state == LinkState::ready && link->route_serial == pool_.route_serial() &&
+             link->owner != nullptr) {
+    // One client's link may be lost by what that client did; it is worth a look, but stops nobody else.
+    send_signal(health::SignalKind::link_lost, link->address, why, now);
+  }
+  lose(*link, now);
+}
+
+void Engine::on_writable(ConnId id, TimePoint now) {
+  if (id.side == Side::client) {
+    if (Session* session = sessions_.find(id)) {
+      session->write_blocked = false;
+      flush(*session);
+    }
+    return;
+  }
+  if (BackendLink* link = pool_.find(id)) {
+    link->write_blocked = false;
+    flush(*link, now);
+  }
+}
+
+void Engine::drain(TimePoint) {
+  draining_ = true;
+  sessions_.for_each([this](Session& session) {
+    if (session.ending == Ending::none) stop_reading_and_end(session);
+  });
+}
+
+void Engine::stop() {
+  sessions_.for_each([this](Session& session) { close_session(session); });
+  while (!pool_.all().empty()) {
+    BackendLink& link = pool_.all().front();
+    while (link.busy()) slab_.give_back(buffers_, link.fifo.pop_front());
+    pool_.close(link);
+  }
+  pool_.collect();
+  closed_sessions_.clear();
+  receive_chunk_ = ChunkRef();
+}
+
+// --- Turns
+
+bool Engine::end_turn(TimePoint now) {
+  wheel_.advance(now,
+                 [this, now](Timer& timer) { on_link_timer(*static_cast<BackendLink*>(timer.owner), now); });
+  if (gate_.open()) {
+    release_held();
+  } else {
+    if (now >= gate_.hold_deadline()) expire_hold();
+    const bool unheard = topology_ && topology_->shards.front().state == health::GroupState::steady;
+    if (unheard && now - last_signal_ >= signal_repeat) {
+      send_signal(health::SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
+    }
+  }
+  // Only those that are runnable now: who becomes so meanwhile has its turn after the flush.
+  for (std::size_t left = runnable_.size(); left > 0 && !runnable_.empty(); --left) {
+    Session& session = runnable_.front();
+    session.run_hook.unlink();
+    run(session, now);
+  }
+  while (!dirty_links_.empty()) {
+    BackendLink& link = dirty_links_.front();
+    link.dirty_hook.unlink();
+    flush(link, now);
+  }
+  while (!dirty_sessions_.empty()) {
+    Session& session = dirty_sessions_.front();
+    session.dirty_hook.unlink();
+    flush(session);
+  }
+  pool_.collect();
+  closed_sessions_.clear();
+  const bool releasing = gate_.open() && !(held_sessions_.empty() && subscribers_in_line_.empty());
+  return !runnable_.empty() || !dirty_links_.empty() || releasing;
+}
+
+std::optional<TimePoint> Engine::next_deadline() const {
+  std::optional<TimePoint> next = wheel_.next_deadline();
+  const auto earliest = [&next](TimePoint t) {
+    if (!next || t < *next) next = t;
+  };
+  if (!gate_.open()) {
+    if (!held_sessions_.empty()) earliest(gate_.hold_deadline());
+    if (topology_ && topology_->shards.front().state == health::GroupState::steady) {
+      earliest(last_signal_ + signal_repeat);
+    }
+  }
+  return next;
+}
+
+void Engine::release_held() {
+  for (int i = 0; i < release_per_turn_max && !held_sessions_.empty(); ++i) {
+    Session& session = held_sessions_.front();
+    give_up_hold(session);
+    make_runnable(session);
+  }
+  for (int i = 0; i < release_per_turn_max && !subscribers_in_line_.empty(); ++i) {
+    Session& session = subscribers_in_line_.front();
+    session.wait_hook.unlink();
+    make_runnable(session);
+  }
+}
+
+void Engine::flush(BackendLink& link, TimePoint now) {
+  if (link.write_blocked) return;
+  const bool login = link.state == LinkState::login;
+  if (!login && link.state != LinkState::ready) return;
+  WriteQueue& queue = login ? link.greeting : link.out;
+  while (!queue.empty()) {
+    std::array<ConstBytes, gather_max> buffers;
+    const std::size_t count = queue.gather(buffers);
+    const WriteResult result = io_.write(link.id, std::span(buffers.data(), count));
+    queue.consume(buffers_, result.written);
+    if (!login) link.written += result.written;
+    stats_.backend_bytes_out += result.written;
+    if (result.status == WriteStatus::failed) {
+      on_error(link.id, "the connection broke while writing", now);
+      return;
+    }
+    if (result.status == WriteStatus::would_block) {
+      link.write_blocked = true;
+      io_.wait_writable(link.id);
+      break;
+    }
+  }
+  if (!backlog_waiters_.empty() && link.backlog() <= options_.limits.link_backlog_bytes_max / 2) {
+    // Whoever waits for another link finds that out and waits again.
+    while (!backlog_waiters_.empty()) wake(backlog_waiters_.front(), Wait::backlog);
+  }
+}
+
+void Engine::flush(Session& session) {
+  if (session.write_blocked) return;
+  while (!session.out.empty()) {
+    std::array<ConstBytes, gather_max> buffers;
+    const std::size_t count = session.out.gather(buffers);
+    const WriteResult result = io_.write(session.id, std::span(buffers.data(), count));
+    session.out.consume(buffers_, result.written);
+    stats_.client_bytes_out += result.written;
+    if (result.status == WriteStatus::failed) {
+      close_session(session);
+      return;
+    }
+    if (result.status == WriteStatus::would_block) {
+      session.write_blocked = true;
+      io_.wait_writable(session.id);
+      break;
+    }
+  }
+  if (session.wait == Wait::output && session.out.size() <= options_.limits.output_pause_bytes / 2) {
+    wake(session, Wait::output);
+  }
+  finish_if_done(session);
+}
+
+void Engine::finish_if_done(Session& session) {
+  const bool done = session.ending == Ending::after_replies && session.slots.empty() && session.out.empty() &&
+                    session.wait == Wait::none && !session.run_hook.is_linked();
+  if (done) close_session(session);
+}
+
+// --- Sessions
+
+void Engine::close_session(Session& session) {
+  if (sessions_.find(session.id) == nullptr) return;  // closed before, in this turn
+  give_up_hold(session);
+  session.wait_hook.unlink();
+  session.run_hook.unlink();
+  session.dirty_hook.unlink();
+  while (!session.slots.empty()) {
+    Request* request = session.slots.pop_front();
+    if (request->state == RequestState::in_link) {
+      request->session = nullptr;  // abandoned: its reply is still to come
+      request->reply.clear(buffers_);
+    } else {
+      slab_.give_back(buffers_, request);
+    }
+  }
+  drop_lease(session);
+  session.in.clear();
+  session.out.clear(buffers_);
+  session.ending = Ending::now;
+  io_.close(session.id);
+  --stats_.clients_now;
+  closed_sessions_.push_back(sessions_.release(session.id));
+}
+
+void Engine::stop_reading_and_end(Session& session) {
+  session.ending = Ending::after_replies;
+  update_reading(session);
+  mark_dirty(session);  // the flush finds out whether it is done already
+}
+
+void Engine::make_runnable(Session& session) {
+  if (session.ending != Ending::now && !session.run_hook.is_linked()) runnable_.push_back(session);
+}
+
+void Engine::mark_dirty(Session& session) {
+  if (session.ending != Ending::now && !session.dirty_hook.is_linked()) dirty_sessions_.push_back(session);
+}
+
+void Engine::mark_dirty(BackendLink& link) {
+  if (!link.dirty_hook.is_linked()) dirty_links_.push_back(link);
+}
+
+void Engine::set_wait(Session& session, Wait wait) {
+  session.wait = wait;
+  if (wait == Wait::lease && !session.wait_hook.is_linked()) lease_waiters_.push_back(session);
+  if (wait == Wait::backlog && !session.wait_hook.is_linked()) backlog_waiters_.push_back(session);
+}
+
+void Engine::wake(Session& session, Wait reason) {
+  if (session.wait != reason) return;
+  session.wait = Wait::none;
+  session.wait_hook.unlink();
+  make_runnable(session);
+}
+
+void Engine::update_reading(Session& session) {
+  Reading wanted = Reading::on;
+  if (session.ending != Ending::none) {
+    wanted = Reading::off;
+  } else if (session.wait == Wait::drain) {
+    wanted = session.in.size() < read_ahead_bytes_max ? Reading::on : Reading::off;
+  } else if (session.wait != Wait::none) {
+    wanted = Reading::off;
+  }
+  if (wanted == session.reading) return;
+  session.reading = wanted;
+  io_.set_reading(session.id, wanted);
+}
+
+}  // namespace fairlead::engine

@@ -1,0 +1,518 @@
+// From a client's bytes to a dispatched request.
+#include <charconv>
+#include <climits>
+
+#include "proxy/engine/check.hpp"
+#include "proxy/engine/engine.hpp"
+#include "proxy/engine/local_reply.hpp"
+#include "resp/writer.hpp"
+
+namespace fairlead::engine {
+
+using health::TimePoint;
+using resp::CommandId;
+using resp::CommandView;
+using resp::LeaseSpan;
+using resp::ReadStatus;
+
+void Engine::run(Session& session, TimePoint now) {
+  if (session.wait != Wait::none) return;
+  if (session.resubscribe && !subscribe_again(session, now)) return;
+  if (session.held > 0 && !dispatch_held(session, now)) {
+    update_reading(session);
+    return;
+  }
+  pump(session, now);
+}
+
+void Engine::pump(Session& session, TimePoint now) {
+  const Limits& limits = options_.limits;
+  while (session.wait == Wait::none && session.ending != Ending::now && !session.in.empty()) {
+    if (session.slots.size() >= limits.pipeline_depth_max) {
+      ++stats_.pipeline_pauses;
+      set_wait(session, Wait::depth);
+      break;
+    }
+    if (session.out.size() > limits.output_pause_bytes) {
+      ++stats_.output_pauses;
+      set_wait(session, Wait::output);
+      break;
+    }
+    const auto login =
+        session.mode.authenticated ? resp::LoginState::authenticated : resp::LoginState::required;
+    const resp::CommandResult read = session.reader.read(session.in.unread(), command_scratch_, login);
+    if (read.status == ReadStatus::need_more) {
+      if (session.in.size() > limits.query_buffer_bytes_max) {
+        ++stats_.query_buffer_closed;
+        close_session(session);
+        return;
+      }
+      break;
+    }
+    if (read.status == ReadStatus::nothing) {
+      session.in.consume(read.frame_bytes);
+      continue;
+    }
+    if (read.status == ReadStatus::error) {
+      ++stats_.protocol_errors;
+      text_.clear();
+      resp::append_error(text_, "ERR " + read.error);
+      answer(session, text_);
+      session.in.clear();
+      stop_reading_and_end(session);
+      return;
+    }
+    if (handle(session, read, now) == Handled::wait) break;
+    if (session.ending == Ending::now) return;
+    ++stats_.commands;
+    // QUIT has thrown away what came behind it.
+    if (!session.in.empty()) session.in.consume(read.frame_bytes);
+  }
+  if (session.ending == Ending::now) return;
+  session.in.settle(buffers_.chunks);
+  update_reading(session);
+  if (session.ending == Ending::after_replies) mark_dirty(session);
+}
+
+Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read, TimePoint now) {
+  const CommandView& command = read.command;
+  const resp::CommandSpec* spec = table_->find(command);
+  const Routing routing = route(spec, command, session.mode);
+  text_.clear();
+  switch (routing.kind) {
+    case RouteKind::local:
+      return handle_local(session, *spec, command, now);
+    case RouteKind::select:
+      return handle_select(session, command, now);
+    case RouteKind::shared:
+    case RouteKind::leased:
+      return dispatch(session, spec, read, routing, now);
+    case RouteKind::raw:
+      return dispatch_raw(session, read, now);
+    case RouteKind::discarded:
+      return handle_discarded(session, spec != nullptr ? spec->id : CommandId::other);
+    case RouteKind::hang_up:
+      close_session(session);
+      return Handled::consumed;
+    case RouteKind::unknown_before_login:
+      append_unknown_command(text_, command);
+      break;
+    case RouteKind::unauthenticated:
+      resp::append_error(text_, "NOAUTH Authentication required.");
+      break;
+    case RouteKind::wrong_arity:
+      append_wrong_arity(text_, *spec);
+      break;
+    case RouteKind::refused:
+      append_no_permission(text_, *spec);
+      break;
+    case RouteKind::not_in_transaction:
+      resp::append_error(text_, "ERR Command not allowed inside a transaction");
+      break;
+  }
+  if (session.mode.in_multi) session.mode.transaction_refused = true;
+  ++stats_.commands_refused;
+  answer(session, text_);
+  return Handled::consumed;
+}
+
+// --- Answered here
+
+void Engine::answer(Session& session, std::string_view reply) {
+  session.answer(buffers_, slab_, reply);
+  mark_dirty(session);
+  check_output(session);
+}
+
+Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& spec,
+                                     const CommandView& command, TimePoint now) {
+  if (spec.id == CommandId::reset && session.in_flight > 0) {
+    set_wait(session, Wait::drain);  // what came before RESET is executed before it
+    return Handled::wait;
+  }
+  const bool version_known = pool_.route_serial() != 0;
+  if (spec.id == CommandId::hello && !version_known) {
+    // HELLO names the server's version, which nobody has seen yet.
+    Handled handled = Handled::consumed;
+    if (!may_dispatch(session, now, &handled)) return handled;
+  }
+  const LocalContext context{options_, pool_.route().redis_version};
+  const LocalAction action = local_reply(session, spec, command, context, text_);
+  ++stats_.commands_local;
+  if (action == LocalAction::login_failed) ++stats_.login_failures;
+  if (action == LocalAction::reset) reset_session(session);
+  answer(session, text_);
+  if (action == LocalAction::close && session.ending != Ending::now) {
+    session.in.clear();
+    stop_reading_and_end(session);
+  }
+  return Handled::consumed;
+}
+
+void Engine::reset_session(Session& session) {
+  drop_lease(session);
+  session.forget_extras();
+  session.db = 0;
+  session.resubscribe = false;
+  const bool pinned = session.mode.pinned;
+  session.mode = SessionMode{};
+  session.mode.pinned = pinned;
+  session.mode.authenticated = options_.client_password.empty();
+}
+
+Engine::Handled Engine::handle_select(Session& session, const CommandView& command, TimePoint now) {
+  std::int64_t db = 0;
+  text_.clear();
+  if (command.size() != 2) {
+    append_wrong_arity(text_, *table_->find("select"));
+  } else {
+    const std::string_view text = command[1];
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), db);
+    const bool number = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size() && !text.empty();
+    if (!number || db > INT_MAX || db < INT_MIN) {
+      resp::append_error(text_, "ERR value is not an integer or out of range");
+    } else if (db < 0) {
+      resp::append_error(text_, "ERR DB index is out of range");
+    }
+  }
+  if (text_.empty() && static_cast<std::uint32_t>(db) == session.db) resp::append_simple(text_, "OK");
+  if (!text_.empty()) {
+    ++stats_.commands_local;
+    answer(session, text_);
+    return Handled::consumed;
+  }
+  Handled handled = Handled::consumed;
+  if (!may_dispatch(session, now, &handled)) return handled;
+  if (session.in_flight > 0) {
+    set_wait(session, Wait::drain);
+    return Handled::wait;
+  }
+  // Only the server knows how many databases it has: the answer is that of the login on the new link.
+  LinkKey key = key_of(session);
+  key.db = static_cast<std::uint32_t>(db);
+  BackendLink* link = pool_.shared(key, now);
+  ++stats_.commands_local;
+  if (link->state == LinkState::ready) {
+    session.db = key.db;
+    resp::append_simple(text_, "OK");
+    answer(session, text_);
+    return Handled::consumed;
+  }
+  Request* request = slab_.take();
+  request->session = &session;
+  request->kind = RequestKind::synthesise;
+  request->id = CommandId::select;
+  request->select_db = db;
+  session.slots.push_back(request);
+  link->append(request);
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  set_wait(session, Wait::drain);
+  return Handled::consumed;
+}
+
+Engine::Handled Engine::handle_discarded(Session& session, CommandId id) {
+  switch (id) {
+    case CommandId::exec:
+      resp::append_error(text_, "EXECABORT Transaction discarded because of previous errors.");
+      break;
+    case CommandId::discard:
+      resp::append_simple(text_, "OK");
+      break;
+    case CommandId::multi:
+      resp::append_error(text_, "ERR MULTI calls can not be nested");
+      break;
+    case CommandId::watch:
+      resp::append_error(text_, "ERR WATCH inside MULTI is not allowed");
+      break;
+    default:
+      resp::append_error(text_,
+                         "ERR fairlead: the connection to the master was lost inside this transaction");
+      break;
+  }
+  if (id == CommandId::exec || id == CommandId::discard) {
+    session.mode.in_multi = session.mode.transaction_lost = session.mode.transaction_refused = false;
+    session.mode.watch_lost = false;
+  }
+  ++stats_.commands_local;
+  answer(session, text_);
+  return Handled::consumed;
+}
+
+// --- Dispatched
+
+LinkKey Engine::key_of(const Session& session) const {
+  return {session.mode.version, session.db, session.id.index % options_.links_per_server};
+}
+
+bool Engine::may_dispatch(Session& session, TimePoint now, Handled* handled) {
+  const GateVerdict verdict = gate_.verdict(now);
+  if (verdict == GateVerdict::dispatch) return true;
+  const bool fits = held_bytes_ + session.in.size() <= options_.limits.hold_bytes_max;
+  if (verdict == GateVerdict::hold && fits) {
+    hold(session);
+    *handled = Handled::wait;
+    return false;
+  }
+  if (verdict == GateVerdict::hold) ++stats_.hold_overflows;
+  ++stats_.master_down;
+  text_.clear();
+  resp::append_error(text_, master_down_text());
+  if (session.mode.in_multi) session.mode.transaction_refused = true;
+  answer(session, text_);
+  *handled = Handled::consumed;
+  return false;
+}
+
+void Engine::hold(Session& session) {
+  ++stats_.held;
+  held_bytes_ -= session.held_bytes;
+  session.held_bytes = session.in.size();
+  held_bytes_ += session.held_bytes;
+  session.wait = Wait::gate;
+  if (!session.on_hold) {
+    session.on_hold = true;
+    session.wait_hook.unlink();
+    held_sessions_.push_back(session);
+    ++stats_.held_now;
+  }
+}
+
+void Engine::give_up_hold(Session& session) {
+  held_bytes_ -= session.held_bytes;
+  session.held_bytes = 0;
+  if (session.wait == Wait::gate) session.wait = Wait::none;
+  if (session.on_hold) {
+    session.on_hold = false;
+    session.wait_hook.unlink();
+    --stats_.held_now;
+  }
+}
+
+BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
+  const LinkKey key = key_of(session);
+  if (session.lease != nullptr) {
+    const LinkKey& have = session.lease->key;
+    const bool fits =
+        have.version == key.version && have.db == key.db && session.lease->state != LinkState::draining;
+    if (fits) return session.lease;
+    // HELLO changed what the session needs of a link, or the link's route was revoked.
+    if (session.in_flight == 0) {
+      if (session.mode.watching) {
+        session.mode.watching = false;
+        session.mode.watch_lost = true;
+      }
+      drop_lease(session);
+    }
+  }
+  BackendLink* link = nullptr;
+  if (kind == RouteKind::shared && !session.mode.pinned) {
+    link = pool_.shared(key, now);
+    if (link->backlog() > options_.limits.link_backlog_bytes_max) {
+      ++stats_.backlog_pauses;
+      set_wait(session, Wait::backlog);
+      return nullptr;
+    }
+  }
+  if (session.in_flight > 0 && (link == nullptr || session.link_in_use != link->id)) {
+    set_wait(session, Wait::drain);
+    return nullptr;
+  }
+  if (link != nullptr) return link;
+  link = pool_.lease(key, session, now);
+  if (link == nullptr) {
+    ++stats_.lease_waits;
+    set_wait(session, Wait::lease);
+    return nullptr;
+  }
+  session.lease = link;
+  session.mode.has_lease = true;
+  return link;
+}
+
+Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec,
+                                 const resp::CommandResult& read, Routing routing, TimePoint now) {
+  Handled handled = Handled::consumed;
+  if (!may_dispatch(session, now, &handled)) return handled;
+  BackendLink* link = link_for(session, routing.kind, now);
+  if (link == nullptr) return Handled::wait;
+
+  Request* request = slab_.take();
+  request->session = &session;
+  request->on_lease = link->leased;
+  describe(*request, session, spec, read.command, routing);
+  append_frame(session, *link, request, read);
+  session.slots.push_back(request);
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  note_mode(session, *request, routing);
+  if (spec == nullptr) link->unclean = true;  // nobody knows what it does to the connection
+  if (link->leased) {
+    ++stats_.commands_leased;
+  } else {
+    ++stats_.commands_shared;
+  }
+  mark_dirty(*link);
+  return Handled::consumed;
+}
+
+void Engine::describe(Request& request, const Session& session, const resp::CommandSpec* spec,
+                      const CommandView& command, Routing routing) {
+  if (spec == nullptr) {
+    request.traits.in_transaction = session.mode.in_multi;
+    return;
+  }
+  const CommandId id = spec->id;
+  request.id = id;
+  RequestClass& traits = request.traits;
+  traits.repeatable = resp::is_repeatable(spec);
+  traits.blocking =
+      routing.lease == LeaseSpan::one_reply &&
+      (spec->is(resp::command_flag::blocking) || id == CommandId::wait || id == CommandId::waitaof);
+  traits.script = spec->is(resp::command_flag::no_mandatory_keys) &&
+                  spec->is(resp::command_flag::movable_keys) &&
+                  (spec->name.starts_with("eval") || spec->name.starts_with("fcall"));
+  traits.is_exec = id == CommandId::exec && session.mode.in_multi;
+  traits.in_transaction = session.mode.in_multi && !traits.is_exec;
+  switch (id) {
+    case CommandId::multi:
+      traits.in_transaction = true;
+      break;
+    case CommandId::watch:
+    case CommandId::unwatch:
+      traits.repeatable = true;
+      break;
+    case CommandId::select: {
+      std::int64_t db = -1;
+      if (command.size() == 2) {
+        const std::string_view text = command[1];
+        if (std::from_chars(text.data(), text.data() + text.size(), db).ptr == text.data() + text.size() &&
+            db >= 0 && db <= INT_MAX) {
+          request.select_db = db;
+        }
+      }
+      traits.repeatable = true;
+      break;
+    }
+    default:
+      break;
+  }
+  if (is_subscribe(id) || is_unsubscribe(id)) {
+    traits.repeatable = true;
+    // 0: a bare UNSUBSCRIBE is confirmed once per channel, and how many there are is known when its turn has
+    // come.
+    request.frames_expected = command.size() - 1;
+    if (is_subscribe(id) && command.size() < 2) request.frames_expected = 1;
+  }
+}
+
+void Engine::append_frame(Session& session, BackendLink& link, Request* request,
+                          const resp::CommandResult& read) {
+  SessionMode& mode = session.mode;
+  if (request->traits.is_exec && (mode.watch_lost || mode.transaction_refused)) {
+    request->override_reply = mode.transaction_refused ? ReplyOverride::exec_abort : ReplyOverride::null;
+    text_.clear();
+    resp::append_command(text_, {"DISCARD"});
+    link.append(buffers_, request, text_);
+  } else if (read.canonical) {
+    link.append(buffers_, request, session.in.share(read.frame_bytes));
+  } else {
+    text_.clear();
+    resp::append_command(text_, read.command);
+    link.append(buffers_, request, text_);
+  }
+}
+
+void Engine::note_mode(Session& session, const Request& request, Routing routing) {
+  SessionMode& mode = session.mode;
+  if (routing.lease == LeaseSpan::one_unknown) session.lease->unclean = true;
+  switch (request.id) {
+    case CommandId::multi:
+      mode.in_multi = true;
+      break;
+    case CommandId::exec:
+    case CommandId::discard:
+      if (mode.in_multi) {
+        mode.in_multi = mode.watching = mode.watch_lost = mode.transaction_refused = false;
+      }
+      break;
+    case CommandId::watch:
+      mode.watching = mode.watching || !mode.in_multi;
+      break;
+    case CommandId::unwatch:
+      if (!mode.in_multi) mode.watching = mode.watch_lost = false;
+      break;
+    case CommandId::select:
+      if (mode.in_multi) {
+        session.lease->unclean = true;
+        session.extras().transaction_db = request.select_db;
+      }
+      break;
+    default:
+      if (is_subscribe(request.id) || is_unsubscribe(request.id)) mode.subscribed = true;
+      // CLIENT SETNAME and their like, queued in a transaction, name the link and not the client.
+      if (mode.in_multi && routing.lease == LeaseSpan::none && request.id != CommandId::other) {
+        session.lease->unclean = true;
+      }
+      break;
+  }
+}
+
+Engine::Handled Engine::dispatch_raw(Session& session, const resp::CommandResult& read, TimePoint now) {
+  Handled handled = Handled::consumed;
+  if (!may_dispatch(session, now, &handled)) return handled;
+  if (!session.mode.raw && session.in_flight > 0) {
+    set_wait(session, Wait::drain);
+    return Handled::wait;
+  }
+  BackendLink* link = link_for(session, RouteKind::leased, now);
+  if (link == nullptr) return Handled::wait;
+  if (link->backlog() > options_.limits.link_backlog_bytes_max) {
+    ++stats_.backlog_pauses;
+    set_wait(session, Wait::backlog);
+    return Handled::wait;
+  }
+  session.mode.raw = true;
+  link->unclean = true;
+  const std::uint64_t before = link->out.size();
+  if (read.canonical) {
+    link->out.append(buffers_, session.in.share(read.frame_bytes));
+  } else {
+    text_.clear();
+    resp::append_command(text_, read.command);
+    link->out.append_copy(buffers_, text_);
+  }
+  link->appended += link->out.size() - before;
+  ++stats_.commands_leased;
+  mark_dirty(*link);
+  return Handled::consumed;
+}
+
+// --- Leases
+
+void Engine::end_lease_if_free(Session& session) {
+  if (session.lease == nullptr || session.in_flight > 0 || session.held > 0) return;
+  SessionMode& mode = session.mode;
+  if (mode.subscribed && !session.has_subscriptions() && !session.resubscribe) mode.subscribed = false;
+  if (mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned) return;
+  drop_lease(session);
+}
+
+void Engine::drop_lease(Session& session) {
+  BackendLink* link = session.lease;
+  if (link == nullptr) return;
+  const SessionMode& mode = session.mode;
+  session.lease = nullptr;
+  session.mode.has_lease = false;
+  if (link->busy() || mode.in_multi || mode.watching || mode.subscribed || mode.raw) link->unclean = true;
+  // Closing it is what tells the server to stop waiting on behalf of a client that is gone.
+  while (link->busy()) {
+    Request* request = link->fifo.pop_front();
+    FAIRLEAD_CHECK(request->session == nullptr);
+    slab_.give_back(buffers_, request);
+  }
+  pool_.end_lease(*link);
+  if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
+}
+
+}  // namespace fairlead::engine

@@ -1,0 +1,389 @@
+// Topologies, lost links, holding and dispatching again.
+#include <algorithm>
+#include <vector>
+
+#include "proxy/engine/check.hpp"
+#include "proxy/engine/engine.hpp"
+#include "resp/writer.hpp"
+
+namespace fairlead::engine {
+
+using health::SignalKind;
+using health::TimePoint;
+
+namespace {
+
+constexpr std::string_view uncertain_text =
+    "UNCERTAIN fairlead: the connection to the master was lost after the command was sent; it may or may not "
+    "have been "
+    "executed";
+constexpr std::string_view transaction_text =
+    "ERR fairlead: the connection to the master was lost inside this transaction";
+
+/// After an error reply closed the gate for nothing, others are not believed for so long: no client may stop
+/// all others again and again with a reply that only looks like a failover.
+constexpr std::chrono::seconds false_alarm_rest{10};
+
+}  // namespace
+
+// --- Topologies
+
+void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
+  FAIRLEAD_CHECK(topology && !topology->shards.empty() && topology->commands);
+  if (topology_ && topology->version <= topology_->version) return;
+  topology_ = std::move(topology);
+  table_ = topology_->commands;
+  const health::Shard& shard = topology_->shards.front();
+  const bool steady = shard.state == health::GroupState::steady && shard.route.has_value();
+  const bool was_open = gate_.open();
+  const bool new_route = steady && pool_.set_route(*shard.route);
+  if (gate_.on_topology(*topology_, now)) {
+    if (closed_by_reply_ && !new_route) replies_believed_from_ = now + false_alarm_rest;
+    closed_by_reply_ = false;
+  }
+  if (was_open && !gate_.open()) ++stats_.gate_closed;
+  if (!new_route) return;
+  std::vector<ConnId> revoked;
+  for (const BackendLink& link : pool_.all()) {
+    if (link.route_serial != pool_.route_serial()) revoked.push_back(link.id);
+  }
+  for (const ConnId id : revoked) {
+    if (BackendLink* link = pool_.find(id)) retire(*link, now);
+  }
+}
+
+/// The link's route was revoked: nothing more is written to it; what it has received may still be answered.
+void Engine::retire(BackendLink& link, TimePoint now) {
+  if (link.state == LinkState::draining) return;
+  pool_.forget(link);
+  if (link.leased && link.owner == nullptr) {
+    pool_.close(link);
+    return;
+  }
+  const bool bound = link.owner != nullptr &&
+                     (link.owner->mode.in_multi || link.owner->mode.watching || link.owner->mode.subscribed ||
+                      link.owner->mode.raw || (link.busy() && link.fifo.front()->traits.blocking));
+  if (link.state != LinkState::ready || bound) {
+    lose(link, now);
+    return;
+  }
+  take_back_unsent(link);
+  if (!link.busy()) {
+    lose(link, now);
+    return;
+  }
+  link.state = LinkState::draining;
+  link.unclean = true;
+  link.out.clear(buffers_);
+  wheel_.arm(link.timer, now + options_.limits.drain_grace);
+}
+
+void Engine::take_back_unsent(BackendLink& link) {
+  Request* last_sent = nullptr;
+  for (Request* r = link.fifo.front(); r != nullptr && link.sent_state(*r) == SentState::sent;
+       r = r->next_in_fifo) {
+    last_sent = r;
+  }
+  Request* unsent = link.fifo.cut_after(last_sent);
+  while (unsent != nullptr) {
+    Request* request = unsent;
+    unsent = unsent->next_in_fifo;
+    request->next_in_fifo = nullptr;
+    if (request->session == nullptr) {
+      slab_.give_back(buffers_, request);
+    } else {
+      hold_request(request);
+    }
+  }
+}
+
+// --- Evidence
+
+void Engine::close_gate(BackendLink& link, SignalKind kind, std::string_view detail, TimePoint now) {
+  if (link.route_serial != pool_.route_serial()) return;  // evidence against a route of the past
+  if (!gate_.close(now)) return;
+  ++stats_.gate_closed;
+  send_signal(kind, link.address, detail, now);
+}
+
+void Engine::send_signal(SignalKind kind, const resp::Address& server, std::string_view detail,
+                         TimePoint now) {
+  last_signal_ = now;
+  io_.signal({kind, server, topology_ ? topology_->version : 0, std::string(detail)});
+}
+
+// --- Links
+
+void Engine::on_connected(ConnId id, TimePoint) {
+  BackendLink* link = pool_.find(id);
+  if (link == nullptr) return;
+  FAIRLEAD_CHECK(link->state == LinkState::connecting);
+  link->state = LinkState::login;
+  link->greeting.append_copy(buffers_,
+                             link->login.begin(options_.server_login, link->key.version, link->key.db));
+  mark_dirty(*link);
+}
+
+void Engine::on_connect_failed(ConnId id, std::string_view why, TimePoint now) {
+  BackendLink* link = pool_.find(id);
+  if (link == nullptr) return;
+  ++stats_.links_failed;
+  close_gate(*link, SignalKind::connect_failed, why, now);
+  lose(*link, now);
+}
+
+void Engine::on_login_reply(BackendLink& link, TimePoint now) {
+  const LoginResult result = link.login.on_reply(link.scanner);
+  switch (result) {
+    case LoginResult::in_progress:
+      return;
+    case LoginResult::ready:
+      on_ready(link);
+      return;
+    case LoginResult::bad_database:
+      // Only SELECT asks for a database that no link had before, and it waits at the front.
+      text_ = "-" + link.login.error() + "\r\n";
+      while (link.busy()) {
+        Request* request = link.fifo.pop_front();
+        request->link = nullptr;
+        if (request->session == nullptr) {
+          slab_.give_back(buffers_, request);
+        } else {
+          const std::string reply = text_;
+          request->reply.append_copy(buffers_, reply);
+          answered(*request->session, request);
+        }
+      }
+      break;
+    case LoginResult::refused:
+      close_gate(link, SignalKind::login_failed, link.login.error(), now);
+      break;
+    case LoginResult::not_master:
+      close_gate(link, SignalKind::not_master, link.login.error(), now);
+      break;
+    case LoginResult::loading:
+      close_gate(link, SignalKind::refused_loading, link.login.error(), now);
+      break;
+  }
+  ++stats_.links_failed;
+  lose(link, now);
+}
+
+void Engine::on_ready(BackendLink& link) {
+  link.timer.cancel();
+  link.state = LinkState::ready;
+  mark_dirty(link);
+  complete_synthesised(link);
+}
+
+void Engine::on_link_timer(BackendLink& link, TimePoint now) {
+  if (link.state == LinkState::draining) {
+    lose(link, now);
+  } else {
+    on_connect_failed(link.id, "no connection within the connect timeout", now);
+  }
+}
+
+/// The end of a link, whatever the reason: every request in its FIFO is judged by the replay table.
+void Engine::lose(BackendLink& link, TimePoint) {
+  if (link.state == LinkState::closed) return;
+  pool_.forget(link);
+  Request* front = link.fifo.front();
+  const bool cut = link.state != LinkState::login && !link.scanner.at_boundary() && front != nullptr &&
+                   front->session != nullptr && front->session->mid_reply &&
+                   front->session->slots.front() == front;
+  if (cut) {
+    // The client has the beginning of a reply whose end nobody has.
+    ++stats_.replies_cut;
+    close_session(*front->session);
+    if (link.state == LinkState::closed) return;
+  }
+  Session* owner = link.owner;
+  if (owner != nullptr) {
+    // First of all, so that an answer below does not hand the lost link back to the pool.
+    owner->lease = nullptr;
+    owner->mode.has_lease = false;
+  }
+  while (link.busy()) lose_request(link, link.fifo.pop_front());
+  pool_.close(link);
+  if (owner != nullptr) {
+    lose_owner(*owner);
+    if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
+  }
+  while (!backlog_waiters_.empty()) wake(backlog_waiters_.front(), Wait::backlog);
+}
+
+void Engine::lose_request(BackendLink& link, Request* request) {
+  if (request->session == nullptr) {
+    slab_.give_back(buffers_, request);
+    return;
+  }
+  switch (on_link_lost(link.sent_state(*request), request->traits)) {
+    case LossOutcome::redispatch:
+      request->reply.clear(buffers_);
+      hold_request(request);
+      return;
+    case LossOutcome::uncertain:
+      ++stats_.uncertain;
+      answer_request(request, uncertain_text);
+      return;
+    case LossOutcome::discard_transaction:
+      break;
+  }
+  if (request->traits.is_exec) {
+    answer_request(request, "EXECABORT Transaction discarded because of previous errors.");
+  } else {
+    answer_request(request, transaction_text);
+  }
+}
+
+/// What the owner of a lost lease was in the middle of.
+void Engine::lose_owner(Session& session) {
+  SessionMode& mode = session.mode;
+  if (sessions_.find(session.id) == nullptr) return;
+  if (mode.raw) {
+    ++stats_.raw_closed;
+    close_session(session);
+    return;
+  }
+  if (mode.in_multi && !mode.transaction_lost) {
+    mode.transaction_lost = true;
+    ++stats_.transactions_lost;
+  }
+  if (mode.watching) {
+    mode.watching = false;
+    mode.watch_lost = true;
+  }
+  if (session.has_subscriptions()) {
+    session.resubscribe = true;
+    hold(session);
+    update_reading(session);
+  } else if (mode.subscribed && session.in_flight == 0 && session.held == 0) {
+    mode.subscribed = false;
+  }
+}
+
+/// An answer made here for a request that was in a link's FIFO.
+void Engine::answer_request(Request* request, std::string_view reply) {
+  request->reply.clear(buffers_);
+  request->link = nullptr;
+  text_.clear();
+  resp::append_error(text_, reply);
+  request->reply.append_copy(buffers_, text_);
+  answered(*request->session, request);
+}
+
+// --- Holding and dispatching again
+
+void Engine::hold_request(Request* request) {
+  Session& session = *request->session;
+  FAIRLEAD_CHECK(session.in_flight > 0);
+  request->state = RequestState::held;
+  request->link = nullptr;
+  --session.in_flight;
+  ++session.held;
+  hold(session);
+  update_reading(session);
+}
+
+/// Sends what is held, in the client's order, on the route of now. False when some of it must wait on.
+bool Engine::dispatch_held(Session& session, TimePoint now) {
+  if (!gate_.open()) {
+    hold(session);
+    return false;
+  }
+  for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+    if (r->state != RequestState::held) continue;
+    if (r->kind == RequestKind::synthesise) return select_again(session, r, now);
+    BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);
+    if (link == nullptr) return false;
+    r->reply.clear(buffers_);
+    link->append(buffers_, r, r->frame);
+    --session.held;
+    ++session.in_flight;
+    session.link_in_use = link->id;
+    ++stats_.redispatched;
+    mark_dirty(*link);
+  }
+  return true;
+}
+
+/// A SELECT whose link was lost before it was ready. It is always the last of its session's slots.
+bool Engine::select_again(Session& session, Request* request, TimePoint now) {
+  if (session.in_flight > 0) {
+    set_wait(session, Wait::drain);
+    return false;
+  }
+  LinkKey key = key_of(session);
+  key.db = static_cast<std::uint32_t>(request->select_db);
+  BackendLink* link = pool_.shared(key, now);
+  --session.held;
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  set_wait(session, Wait::drain);
+  link->append(request);
+  if (link->state == LinkState::ready) complete_synthesised(*link);
+  return false;
+}
+
+/// The subscriptions of a session, made again on a new lease. False when that must wait.
+bool Engine::subscribe_again(Session& session, TimePoint now) {
+  if (!gate_.open()) {
+    hold(session);
+    return false;
+  }
+  BackendLink* link = link_for(session, RouteKind::leased, now);
+  if (link == nullptr) return false;
+  session.resubscribe = false;
+  ++stats_.resubscribed;
+  constexpr std::pair<ChannelKind, resp::CommandId> kinds[] = {
+      {ChannelKind::channel, resp::CommandId::subscribe},
+      {ChannelKind::pattern, resp::CommandId::psubscribe},
+      {ChannelKind::shard, resp::CommandId::ssubscribe}};
+  constexpr std::string_view words[] = {"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"};
+  for (const auto& [kind, id] : kinds) {
+    const Subscriptions::Names& names = session.extras().subscriptions.of(kind);
+    if (names.empty()) continue;
+    std::vector<std::string> command{std::string(words[static_cast<std::size_t>(kind)])};
+    command.insert(command.end(), names.begin(), names.end());
+    text_.clear();
+    resp::append_command(text_, command);
+    Request* request = slab_.take();
+    request->kind = RequestKind::swallow;
+    request->id = id;
+    request->frames_expected = static_cast<std::uint32_t>(names.size());
+    link->append(buffers_, request, text_);
+  }
+  mark_dirty(*link);
+  return true;
+}
+
+/// The hold time is over: what waits is answered, and what comes is answered at once, until there is a route.
+void Engine::expire_hold() {
+  while (!held_sessions_.empty()) {
+    Session& session = held_sessions_.front();
+    give_up_hold(session);
+    for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+      if (r->state != RequestState::held) continue;
+      r->reply.clear(buffers_);
+      text_.clear();
+      resp::append_error(text_, master_down_text());
+      r->reply.append_copy(buffers_, text_);
+      r->state = RequestState::answered;
+      --session.held;
+      ++stats_.master_down;
+    }
+    session.flush_slots(buffers_, slab_);
+    mark_dirty(session);
+    // A subscriber stays in line for the next route; its commands do not wait for that.
+    if (session.resubscribe) subscribers_in_line_.push_back(session);
+    make_runnable(session);
+  }
+}
+
+std::string Engine::master_down_text() const {
+  return "MASTERDOWN fairlead: no master for " + std::to_string(gate_.hold_max().count()) +
+         " ms; the command was not executed";
+}
+
+}  // namespace fairlead::engine

@@ -1,0 +1,330 @@
+// From a server's bytes to the client's answer.
+#include <algorithm>
+
+#include "proxy/engine/check.hpp"
+#include "proxy/engine/engine.hpp"
+#include "resp/server_error.hpp"
+#include "resp/writer.hpp"
+
+namespace fairlead::engine {
+
+using health::TimePoint;
+using resp::CommandId;
+using resp::ScanStatus;
+
+namespace {
+
+bool is_message(std::string_view head) {
+  return head == "message" || head == "pmessage" || head == "smessage";
+}
+
+bool is_confirmation(std::string_view head) {
+  return head == "subscribe" || head == "psubscribe" || head == "ssubscribe" || head == "unsubscribe" ||
+         head == "punsubscribe" || head == "sunsubscribe";
+}
+
+}  // namespace
+
+void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now) {
+  const std::string_view all = bytes.view();
+  std::uint32_t position = 0;
+  while (position < all.size() && link.state != LinkState::closed) {
+    const Bytes rest{bytes.chunk, position, bytes.size - position};
+    if (link.owner != nullptr && link.owner->mode.raw && link.state == LinkState::ready) {
+      link.owner->out.append(buffers_, rest);
+      mark_dirty(*link.owner);
+      check_output(*link.owner);
+      return;
+    }
+    const resp::ScanResult scan = link.scanner.scan(rest.view());
+    const Bytes part{bytes.chunk, position, static_cast<std::uint32_t>(scan.consumed)};
+    position += part.size;
+    if (scan.status == ScanStatus::malformed) {
+      on_unexpected(link, now);
+      return;
+    }
+    if (link.state == LinkState::login) {
+      if (scan.status == ScanStatus::complete) on_login_reply(link, now);
+    } else if (link.owner != nullptr && link.owner->mode.subscribed) {
+      on_subscriber_frame(link, part, scan.status, now);
+    } else {
+      on_reply_part(link, part, scan.status, now);
+    }
+  }
+}
+
+void Engine::on_unexpected(BackendLink& link, TimePoint now) {
+  ++stats_.desyncs;
+  ++stats_.links_lost;
+  lose(link, now);
+}
+
+void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus status, TimePoint now) {
+  if (link.scanner.is_push()) {
+    // Nothing on these links asks for pushes; they never answer a command.
+    if (status == ScanStatus::complete) ++stats_.pushes_dropped;
+    return;
+  }
+  Request* request = link.fifo.front();
+  if (request == nullptr) {
+    on_unexpected(link, now);
+    return;
+  }
+  Session* session = request->session;
+  const bool error = link.scanner.is_error();
+  if (session != nullptr && request->override_reply == ReplyOverride::none) {
+    if (error) {
+      request->reply.append(buffers_, part);  // judged when it is whole
+    } else {
+      deliver(*session, request, part);
+      if (link.state == LinkState::closed) return;
+      session = request->session;  // gone when the client was closed at its output limit
+    }
+  }
+  if (status != ScanStatus::complete) return;
+  if (error && session != nullptr && request->kind == RequestKind::forward) {
+    on_error_reply(link, request, now);
+  } else {
+    complete(link, request, now);
+  }
+}
+
+void Engine::deliver(Session& session, Request* request, const Bytes& part) {
+  if (session.slots.front() != request) {
+    request->reply.append(buffers_, part);
+    return;
+  }
+  session.out.append(buffers_, part);
+  session.mid_reply = true;
+  mark_dirty(session);
+  check_output(session);
+}
+
+void Engine::check_output(Session& session) {
+  if (session.out.size() <= options_.limits.output_buffer_bytes_max) return;
+  ++stats_.output_buffer_closed;
+  close_session(session);
+}
+
+// --- Subscribers: frames are judged whole, since messages come between the answers
+
+void Engine::on_subscriber_frame(BackendLink& link, const Bytes& part, ScanStatus status, TimePoint now) {
+  link.assembly.append(buffers_, part);
+  if (status != ScanStatus::complete) {
+    if (link.assembly.size() > options_.limits.output_buffer_bytes_max) {
+      ++stats_.output_buffer_closed;
+      close_session(*link.owner);
+    }
+    return;
+  }
+  Session& session = *link.owner;
+  Request* request = link.fifo.front();
+  const resp::ReplyScanner& reply = link.scanner;
+  const bool resp2 = session.mode.version == resp::Version::resp2;
+  const bool frame_of_channels = reply.is_push() || (resp2 && reply.type() == '*');
+  const bool asked = request != nullptr && (is_subscribe(request->id) || is_unsubscribe(request->id)) &&
+                     is_confirmation(reply.head());
+  if (frame_of_channels && asked) {
+    link.subscription_count = reply.last_integer();
+    confirm(link, request, now);
+  } else if (reply.is_push() ||
+             (frame_of_channels && link.subscription_count > 0 && is_message(reply.head()))) {
+    pass_assembly(link, session);
+  } else if (request == nullptr) {
+    on_unexpected(link, now);
+  } else if (request->kind == RequestKind::swallow) {
+    close_session(session);  // the subscriptions could not be made again: the client must hear of it
+  } else if (request->session == nullptr) {
+    link.assembly.clear(buffers_);
+    complete(link, request, now);
+  } else {
+    request->reply.splice(buffers_, link.assembly);
+    if (reply.is_error()) {
+      on_error_reply(link, request, now);
+    } else {
+      complete(link, request, now);
+    }
+  }
+}
+
+void Engine::pass_assembly(BackendLink& link, Session& session) {
+  session.out.splice(buffers_, link.assembly);
+  mark_dirty(session);
+  check_output(session);
+}
+
+void Engine::confirm(BackendLink& link, Request* request, TimePoint now) {
+  Session& session = *link.owner;
+  Subscriptions::Names& names = session.extras().subscriptions.of(channel_kind(request->id));
+  if (request->frames_expected == 0) {
+    request->frames_expected = std::max<std::uint32_t>(1, static_cast<std::uint32_t>(names.size()));
+  }
+  const bool last = --request->frames_expected == 0;
+  if (request->kind == RequestKind::swallow) {
+    link.assembly.clear(buffers_);
+    if (last) complete(link, request, now);
+    return;
+  }
+  if (last) {
+    // The names stand in the frame that asked for them, which is kept until now.
+    resp::CommandReader reader(options_.limits.command);
+    const resp::CommandResult read =
+        reader.read(request->frame.view(), command_scratch_, resp::LoginState::authenticated);
+    FAIRLEAD_CHECK(read.status == resp::ReadStatus::command);
+    for (std::uint32_t i = 1; i < read.command.size(); ++i) {
+      if (is_subscribe(request->id)) {
+        names.emplace(read.command[i]);
+      } else if (const auto found = names.find(read.command[i]); found != names.end()) {
+        names.erase(found);
+      }
+    }
+    if (is_unsubscribe(request->id) && read.command.size() == 1) names.clear();
+  }
+  if (session.slots.front() == request) {
+    pass_assembly(link, session);
+    if (link.state == LinkState::closed) return;
+  } else {
+    request->reply.splice(buffers_, link.assembly);
+  }
+  if (last) complete(link, request, now);
+}
+
+// --- Errors and completion
+
+void Engine::on_error_reply(BackendLink& link, Request* request, TimePoint now) {
+  const std::string_view text = link.scanner.error_text();
+  const resp::ServerErrorKind kind = resp::parse_server_error(text).kind;
+  // CLIENT UNBLOCK ... ERROR has the same first word, and is meant for the client.
+  const bool unblocked_by_client = kind == resp::ServerErrorKind::unblocked &&
+                                   text.find("instance state changed") == std::string_view::npos;
+  const bool refused = on_refusal(kind, request->traits) == RefusalOutcome::redispatch &&
+                       !request->traits.script && !unblocked_by_client &&
+                       request->refused_serial != pool_.route_serial();
+  if (is_evidence(kind) && !unblocked_by_client && link.route_serial == pool_.route_serial()) {
+    const auto signal = kind == resp::ServerErrorKind::read_only || kind == resp::ServerErrorKind::unblocked
+                            ? health::SignalKind::read_only
+                            : health::SignalKind::refused_loading;
+    if (refused && now >= replies_believed_from_) {
+      if (gate_.open()) closed_by_reply_ = true;
+      close_gate(link, signal, text, now);
+    } else if (gate_.open()) {
+      send_signal(signal, link.address, text, now);
+    }
+  }
+  if (refused && (!gate_.open() || link.route_serial != pool_.route_serial())) {
+    FAIRLEAD_CHECK(link.fifo.pop_front() == request);
+    request->refused_serial = link.route_serial;
+    hold_request(request);  // its error is kept in request->reply, in case it must be told after all
+    if (link.state == LinkState::draining && !link.busy()) lose(link, now);
+    return;
+  }
+  ++stats_.error_replies;
+  complete(link, request, now);
+}
+
+void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
+  FAIRLEAD_CHECK(link.fifo.pop_front() == request);
+  ++stats_.replies;
+  request->link = nullptr;
+  Session* session = request->session;
+  if (session == nullptr) {
+    slab_.give_back(buffers_, request);
+  } else {
+    apply_answer(link, *session, *request);
+    if (session->held > 0 && held_before(*session, request)) {
+      if (request->traits.repeatable && !link.scanner.is_error()) {
+        // It read before what is held was executed: read again, in order.
+        request->reply.clear(buffers_);
+        hold_request(request);
+        session = nullptr;
+      } else {
+        answer_earlier_refusals(*session, request);
+      }
+    }
+    if (session != nullptr) answered(*session, request);
+  }
+  if (link.state == LinkState::ready) complete_synthesised(link);
+  if (link.state == LinkState::draining && !link.busy()) lose(link, now);
+}
+
+void Engine::apply_answer(BackendLink& link, Session& session, Request& request) {
+  const resp::ReplyScanner& reply = link.scanner;
+  if (request.override_reply != ReplyOverride::none) {
+    text_.clear();
+    if (request.override_reply == ReplyOverride::null) {
+      resp::append_null_array(text_, session.mode.version);
+    } else {
+      resp::append_error(text_, "EXECABORT Transaction discarded because of previous errors.");
+    }
+    request.reply.append_copy(buffers_, text_);
+    return;
+  }
+  if (request.id == CommandId::select && request.select_db >= 0 && !request.traits.in_transaction &&
+      !reply.is_error()) {
+    session.db = link.key.db = static_cast<std::uint32_t>(request.select_db);
+  }
+  if (request.traits.is_exec && session.extras_or_null() != nullptr) {
+    std::int64_t& db = session.extras().transaction_db;
+    if (db >= 0 && !reply.is_error() && !reply.is_null()) session.db = static_cast<std::uint32_t>(db);
+    db = -1;
+  }
+}
+
+/// SELECT on a link that was not ready: answered when it reaches the front.
+void Engine::complete_synthesised(BackendLink& link) {
+  while (link.busy() && link.fifo.front()->kind == RequestKind::synthesise) {
+    Request* request = link.fifo.pop_front();
+    request->link = nullptr;
+    Session* session = request->session;
+    if (session == nullptr) {
+      slab_.give_back(buffers_, request);
+      continue;
+    }
+    session->db = static_cast<std::uint32_t>(request->select_db);
+    request->reply.append_copy(buffers_, "+OK\r\n");
+    answered(*session, request);
+  }
+}
+
+void Engine::answered(Session& session, Request* request) {
+  request->state = RequestState::answered;
+  FAIRLEAD_CHECK(session.in_flight > 0);
+  --session.in_flight;
+  if (session.slots.front() == request) session.flush_slots(buffers_, slab_);
+  mark_dirty(session);
+  if (session.in_flight == 0) {
+    end_lease_if_free(session);
+    if (session.wait == Wait::drain) {
+      wake(session, Wait::drain);
+    }
+  }
+  if (session.wait == Wait::depth && session.slots.size() <= options_.limits.pipeline_depth_max / 2) {
+    wake(session, Wait::depth);
+  }
+  check_output(session);
+}
+
+bool Engine::held_before(const Session& session, const Request* request) {
+  for (const Request* r = session.slots.front(); r != nullptr && r != request; r = r->next_slot) {
+    if (r->state == RequestState::held) return true;
+  }
+  return false;
+}
+
+/// A later command of the session was executed: what was refused before it must not be executed any more.
+void Engine::answer_earlier_refusals(Session& session, const Request* until) {
+  for (Request* r = session.slots.front(); r != nullptr && r != until; r = r->next_slot) {
+    if (r->state != RequestState::held) continue;
+    FAIRLEAD_CHECK(!r->reply.empty());
+    r->state = RequestState::answered;
+    --session.held;
+    ++stats_.error_replies;
+  }
+  session.flush_slots(buffers_, slab_);
+  if (session.held == 0) {
+    give_up_hold(session);
+    make_runnable(session);
+  }
+}
+
+}  // namespace fairlead::engine

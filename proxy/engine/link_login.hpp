@@ -1,0 +1,44 @@
+// What fairlead says on a fresh backend link before the first command: AUTH, HELLO, SELECT and ROLE in one
+// packet, and what the answers mean. Pure.
+//
+// ROLE is asked on every link, although the Monitor has verified the master: between its look and our connect
+// another process may have taken the address. A link whose server does not say master never carries a
+// command.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "health/options.hpp"
+#include "resp/reply_scanner.hpp"
+#include "resp/types.hpp"
+
+namespace fairlead::engine {
+
+enum class LoginResult : std::uint8_t {
+  in_progress,
+  ready,
+  refused,       // AUTH, HELLO: wrong password, no such user, protocol unknown
+  bad_database,  // SELECT: the number is out of range
+  not_master,    // ROLE says something else
+  loading,       // not yet
+};
+
+class LinkLogin {
+ public:
+  /// The packet to send first.
+  [[nodiscard]] std::string begin(const health::Login& login, resp::Version version, std::uint32_t db);
+  /// One complete reply, as the scanner describes it.
+  [[nodiscard]] LoginResult on_reply(const resp::ReplyScanner& reply);
+  /// The server's error, when it was one.
+  [[nodiscard]] const std::string& error() const { return error_; }
+
+ private:
+  enum class Step : std::uint8_t { auth, hello, select, role };
+  Step steps_[4] = {};
+  std::uint8_t count_ = 0;
+  std::uint8_t next_ = 0;
+  std::string error_;
+};
+
+}  // namespace fairlead::engine

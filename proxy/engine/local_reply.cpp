@@ -1,0 +1,250 @@
+#include "proxy/engine/local_reply.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+
+#include "proxy/engine/check.hpp"
+#include "resp/writer.hpp"
+
+namespace fairlead::engine {
+
+using resp::CommandId;
+using resp::CommandView;
+
+namespace {
+
+constexpr std::string_view wrong_password = "WRONGPASS invalid username-password pair or user is disabled.";
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+/// Redis' rule for names that appear in CLIENT LIST: printable ASCII without spaces.
+bool printable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
+/// What a C function sees of the bytes.
+std::string_view c_string(std::string_view text) {
+  return text.substr(0, text.find('\0'));
+}
+
+bool login_fits(std::string_view user, std::string_view password, const EngineOptions& options) {
+  if (user != "default") return false;
+  return options.client_password.empty() || equal_constant_time(password, options.client_password);
+}
+
+LocalAction auth(Session& session, const CommandView& command, const EngineOptions& options,
+                 std::string& out) {
+  if (command.size() > 3) {
+    resp::append_error(out, "ERR syntax error");
+    return LocalAction::none;
+  }
+  if (command.size() == 2 && options.client_password.empty()) {
+    resp::append_error(
+        out,
+        "ERR AUTH <password> called without any password configured for the default user. Are you "
+        "sure your configuration is correct?");
+    return LocalAction::none;
+  }
+  const std::string_view user = command.size() == 3 ? command[1] : "default";
+  if (!login_fits(user, command[command.size() - 1], options)) {
+    resp::append_error(out, wrong_password);
+    return LocalAction::login_failed;
+  }
+  session.mode.authenticated = true;
+  resp::append_simple(out, "OK");
+  return LocalAction::none;
+}
+
+void set_name(Session& session, std::string_view name) {
+  if (!name.empty() || session.extras_or_null() != nullptr) session.extras().name = name;
+}
+
+bool append_bad_name(std::string& out, std::string_view name) {
+  if (printable(name)) return false;
+  resp::append_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");
+  return true;
+}
+
+void hello_map(const Session& session, const LocalContext& context, std::string& out) {
+  const resp::Version version = session.mode.version;
+  resp::append_map_header(out, 7, version);
+  resp::append_bulk(out, "server");
+  resp::append_bulk(out, "redis");
+  resp::append_bulk(out, "version");
+  resp::append_bulk(out, context.redis_version);
+  resp::append_bulk(out, "proto");
+  resp::append_integer(out, static_cast<int>(version));
+  resp::append_bulk(out, "id");
+  resp::append_integer(out, static_cast<std::int64_t>(session.client_id));
+  resp::append_bulk(out, "mode");
+  resp::append_bulk(out, "standalone");
+  resp::append_bulk(out, "role");
+  resp::append_bulk(out, "master");
+  resp::append_bulk(out, "modules");
+  resp::append_array_header(out, 0);
+}
+
+LocalAction hello(Session& session, const CommandView& command, const LocalContext& context,
+                  std::string& out) {
+  std::int64_t version = 0;
+  if (command.size() >= 2) {
+    const std::string_view text = command[1];
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), version);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+      resp::append_error(out, "ERR Protocol version is not an integer or out of range");
+      return LocalAction::none;
+    }
+    if (version != 2 && version != 3) {
+      resp::append_error(out, "NOPROTO unsupported protocol version");
+      return LocalAction::none;
+    }
+  }
+  for (std::uint32_t i = 2; i < command.size(); ++i) {
+    const std::uint32_t more = command.size() - 1 - i;
+    if (same_word(command[i], "AUTH") && more >= 2) {
+      if (!login_fits(command[i + 1], command[i + 2], context.options)) {
+        resp::append_error(out, wrong_password);
+        return LocalAction::login_failed;
+      }
+      session.mode.authenticated = true;
+      i += 2;
+    } else if (same_word(command[i], "SETNAME") && more >= 1) {
+      if (append_bad_name(out, command[i + 1])) return LocalAction::none;
+      set_name(session, command[i + 1]);
+      i += 1;
+    } else {
+      resp::append_error(out, "ERR Syntax error in HELLO option '" + std::string(c_string(command[i])) + "'");
+      return LocalAction::none;
+    }
+  }
+  if (!session.mode.authenticated) {
+    resp::append_error(
+        out,
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH "
+        "<user> <pass> option can be used to authenticate the client and select the RESP protocol "
+        "version at the same time");
+    return LocalAction::none;
+  }
+  const resp::Version wanted = version == 3   ? resp::Version::resp3
+                               : version == 2 ? resp::Version::resp2
+                                              : session.mode.version;
+  if (wanted != session.mode.version && session.mode.subscribed) {
+    resp::append_error(out,
+                       "ERR fairlead: the protocol cannot be changed while subscribed; unsubscribe first");
+    return LocalAction::none;
+  }
+  session.mode.version = wanted;
+  hello_map(session, context, out);
+  return LocalAction::none;
+}
+
+void set_info(Session& session, const CommandView& command, std::string& out) {
+  const bool lib_name = same_word(command[2], "LIB-NAME");
+  if (!lib_name && !same_word(command[2], "LIB-VER")) {
+    resp::append_error(out, "ERR Unrecognized option '" + std::string(command[2]) + "'");
+    return;
+  }
+  if (!printable(command[3])) {
+    resp::append_error(out, std::string("ERR ") + (lib_name ? "lib-name" : "lib-ver") +
+                                " cannot contain spaces, newlines or special characters.");
+    return;
+  }
+  (lib_name ? session.extras().lib_name : session.extras().lib_version) = command[3];
+  resp::append_simple(out, "OK");
+}
+
+void ping(const CommandView& command, const resp::CommandSpec& spec, std::string& out) {
+  if (command.size() > 2) {
+    append_wrong_arity(out, spec);
+  } else if (command.size() == 2) {
+    resp::append_bulk(out, command[1]);
+  } else {
+    resp::append_simple(out, "PONG");
+  }
+}
+
+}  // namespace
+
+LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const CommandView& command,
+                        const LocalContext& context, std::string& out) {
+  switch (spec.id) {
+    case CommandId::ping:
+      ping(command, spec, out);
+      return LocalAction::none;
+    case CommandId::echo:
+      resp::append_bulk(out, command[1]);
+      return LocalAction::none;
+    case CommandId::quit:
+      resp::append_simple(out, "OK");
+      return LocalAction::close;
+    case CommandId::reset:
+      resp::append_simple(out, "RESET");
+      return LocalAction::reset;
+    case CommandId::auth:
+      return auth(session, command, context.options, out);
+    case CommandId::hello:
+      return hello(session, command, context, out);
+    case CommandId::client_id:
+      resp::append_integer(out, static_cast<std::int64_t>(session.client_id));
+      return LocalAction::none;
+    case CommandId::client_setname:
+      if (!append_bad_name(out, command[2])) {
+        set_name(session, command[2]);
+        resp::append_simple(out, "OK");
+      }
+      return LocalAction::none;
+    case CommandId::client_getname: {
+      const SessionExtras* extras = session.extras_or_null();
+      if (extras == nullptr || extras->name.empty()) {
+        resp::append_null(out, session.mode.version);
+      } else {
+        resp::append_bulk(out, extras->name);
+      }
+      return LocalAction::none;
+    }
+    case CommandId::client_setinfo:
+      set_info(session, command, out);
+      return LocalAction::none;
+    default:
+      break;
+  }
+  FAIRLEAD_CHECK(!"a command that is routed here has its answer here");
+  return LocalAction::none;
+}
+
+void append_unknown_command(std::string& out, const CommandView& command) {
+  // As redis-server: the name cut at 128 bytes, arguments quoted until 128 bytes are reached, both as C
+  // strings.
+  std::string args;
+  for (std::uint32_t i = 1; i < command.size() && args.size() < 128; ++i) {
+    const std::size_t room = 128 - args.size();
+    args += "'" + std::string(c_string(command[i]).substr(0, room)) + "' ";
+  }
+  resp::append_error(out, "ERR unknown command '" + std::string(c_string(command[0]).substr(0, 128)) +
+                              "', with args beginning with: " + args);
+}
+
+void append_wrong_arity(std::string& out, const resp::CommandSpec& spec) {
+  resp::append_error(out, "ERR wrong number of arguments for '" + spec.name + "' command");
+}
+
+void append_no_permission(std::string& out, const resp::CommandSpec& spec) {
+  resp::append_error(out, "NOPERM this user has no permissions to run the '" + spec.name + "' command");
+}
+
+bool equal_constant_time(std::string_view given, std::string_view secret) {
+  // Every byte given is looked at, whatever the secret's length.
+  unsigned difference = given.size() == secret.size() ? 0U : 1U;
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const char expected = secret.empty() ? '\0' : secret[i % secret.size()];
+    difference |= static_cast<unsigned char>(given[i] ^ expected);
+  }
+  return difference == 0;
+}
+
+}  // namespace fairlead::engine

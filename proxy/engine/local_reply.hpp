@@ -1,0 +1,39 @@
+// The commands that fairlead answers itself, with Redis' own words (redis 7.0.15). Changes the session's mode
+// and names; never touches a link.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "proxy/engine/limits.hpp"
+#include "proxy/engine/session.hpp"
+#include "resp/command_table.hpp"
+
+namespace fairlead::engine {
+
+/// What the Engine must do besides sending the reply.
+enum class LocalAction : std::uint8_t {
+  none,
+  close,         // QUIT
+  reset,         // RESET: the session begins anew
+  login_failed,  // a wrong password was given
+};
+
+struct LocalContext {
+  const EngineOptions& options;
+  std::string_view redis_version;  // of the master; HELLO repeats it
+};
+
+/// Appends the whole reply to `out`.
+LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const resp::CommandView& command,
+                        const LocalContext& context, std::string& out);
+
+/// Redis' refusals.
+void append_unknown_command(std::string& out, const resp::CommandView& command);
+void append_wrong_arity(std::string& out, const resp::CommandSpec& spec);
+void append_no_permission(std::string& out, const resp::CommandSpec& spec);
+
+/// Compares without telling by its duration how much was right.
+[[nodiscard]] bool equal_constant_time(std::string_view given, std::string_view secret);
+
+}  // namespace fairlead::engine

@@ -1,0 +1,34 @@
+// What happens to a command whose link was lost, or that the server refused: one pure table, the same for
+// every way a route can be lost. FAILOVER design, section 3.
+#pragma once
+
+#include <cstdint>
+
+#include "proxy/engine/request.hpp"
+#include "resp/server_error.hpp"
+
+namespace fairlead::engine {
+
+/// How far a frame got on its link.
+enum class SentState : std::uint8_t { unsent, partial, sent };
+
+enum class LossOutcome : std::uint8_t {
+  redispatch,           // surely not executed, or harmless to repeat: dispatch on the next verified route
+  uncertain,            // may have been executed: never again; the client is told UNCERTAIN
+  discard_transaction,  // queued in a MULTI that can no longer be executed; nothing of it was
+};
+
+[[nodiscard]] LossOutcome on_link_lost(SentState sent, const RequestClass& traits);
+
+enum class RefusalOutcome : std::uint8_t {
+  pass,        // Redis' own error goes to the client
+  redispatch,  // not executed: hold it and dispatch it on the next verified route
+};
+
+/// `kind` is what the server answered. Evidence about the route is judged apart, by is_evidence.
+[[nodiscard]] RefusalOutcome on_refusal(resp::ServerErrorKind kind, const RequestClass& traits);
+
+/// True when the error says that this server is no master that takes commands now: the gate closes.
+[[nodiscard]] bool is_evidence(resp::ServerErrorKind kind);
+
+}  // namespace fairlead::engine

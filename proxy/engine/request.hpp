@@ -1,0 +1,136 @@
+// One command on its way: from the client's frame to the answer in the client's order. Allocated from the
+// Engine's slab, linked into the slots of its Session (client order) and, while a server owes the reply, into
+// the FIFO of a BackendLink.
+//
+//   held ----> in_link ----> answered          in_link splits by the link's write position into
+//     ^           |                             unsent | partial | sent (see BackendLink::sent_state)
+//     `-----------'  link lost or refused, and the replay table allows it
+//
+// When its session is gone, a request that a server still owes a reply for stays in the FIFO with session ==
+// nullptr (abandoned) and its reply is dropped.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "proxy/engine/write_queue.hpp"
+#include "resp/command_table.hpp"
+
+namespace fairlead::engine {
+
+struct Session;
+struct BackendLink;
+
+enum class RequestKind : std::uint8_t {
+  forward,     // the reply goes to the client
+  swallow,     // our own command on a link; its reply is dropped
+  synthesise,  // sends nothing; answered here when it reaches the front of a ready link's FIFO
+  local,       // answered here; only keeps its place among the slots
+};
+
+enum class RequestState : std::uint8_t { held, in_link, answered };
+
+/// What the replay table asks about a command.
+struct RequestClass {
+  bool repeatable = false;      // read-only and no script
+  bool blocking = false;        // waits in the server
+  bool in_transaction = false;  // queued between MULTI and EXEC
+  bool is_exec = false;         // the EXEC of a MULTI that is open on its link
+  bool script = false;          // its errors are the script author's text: never evidence about the server
+};
+
+/// What the client is told instead of the server's reply.
+enum class ReplyOverride : std::uint8_t {
+  none,
+  null,        // EXEC after a lost WATCH: "a watched key changed"
+  exec_abort,  // EXEC after a command of the block was refused here
+};
+
+struct Request {
+  Request* next_slot = nullptr;
+  Request* next_in_fifo = nullptr;
+  Session* session = nullptr;
+  BackendLink* link = nullptr;     // in_link only
+  Bytes frame;                     // what was sent, kept until the reply came
+  WriteQueue reply;                // parked: an answer whose turn has not come, or an error not judged yet
+  std::uint64_t end_position = 0;  // in the link's byte stream; the frame ends before it
+  std::uint32_t frames_expected =
+      1;  // SUBSCRIBE family: confirmations to come; 0 = known when it is at the front
+  RequestKind kind = RequestKind::forward;
+  RequestState state = RequestState::held;
+  resp::CommandId id = resp::CommandId::other;
+  RequestClass traits;
+  bool on_lease = false;  // belongs on the session's leased link
+  ReplyOverride override_reply = ReplyOverride::none;
+  std::uint64_t refused_serial = 0;  // the route whose server has refused it before
+  std::int64_t select_db = -1;       // SELECT: the database when it succeeds
+};
+
+/// A singly linked queue through a member of the element.
+template <Request* Request::*Next>
+class RequestQueue {
+ public:
+  [[nodiscard]] bool empty() const { return head_ == nullptr; }
+  [[nodiscard]] Request* front() const { return head_; }
+  [[nodiscard]] Request* back() const { return tail_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  void push_back(Request* request) {
+    request->*Next = nullptr;
+    if (tail_ == nullptr) {
+      head_ = request;
+    } else {
+      tail_->*Next = request;
+    }
+    tail_ = request;
+    ++size_;
+  }
+  Request* pop_front() {
+    Request* request = head_;
+    head_ = request->*Next;
+    if (head_ == nullptr) tail_ = nullptr;
+    request->*Next = nullptr;
+    --size_;
+    return request;
+  }
+  /// Cuts the queue behind `last` (nullptr: everything) and returns the head of what was cut off.
+  Request* cut_after(Request* last) {
+    Request* rest = last == nullptr ? head_ : last->*Next;
+    if (last == nullptr) {
+      head_ = tail_ = nullptr;
+    } else {
+      last->*Next = nullptr;
+      tail_ = last;
+    }
+    for (Request* r = rest; r != nullptr; r = r->*Next) --size_;
+    return rest;
+  }
+
+ private:
+  Request* head_ = nullptr;
+  Request* tail_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+using SlotQueue = RequestQueue<&Request::next_slot>;
+using LinkFifo = RequestQueue<&Request::next_in_fifo>;
+
+/// Recycles requests; owned by the Engine, outlives them.
+class RequestSlab {
+ public:
+  RequestSlab() = default;
+  RequestSlab(const RequestSlab&) = delete;
+  RequestSlab& operator=(const RequestSlab&) = delete;
+  ~RequestSlab();
+
+  [[nodiscard]] Request* take();
+  void give_back(BufferPool& pool, Request* request);
+  [[nodiscard]] std::size_t in_use() const { return in_use_; }
+
+ private:
+  Request* free_ = nullptr;
+  std::vector<Request*> blocks_;
+  std::size_t in_use_ = 0;
+};
+
+}  // namespace fairlead::engine

@@ -1,0 +1,103 @@
+#include "proxy/engine/router.hpp"
+
+namespace fairlead::engine {
+
+using resp::Affinity;
+using resp::CommandId;
+using resp::LeaseSpan;
+
+namespace {
+
+bool allowed_before_login(CommandId id) {
+  return id == CommandId::auth || id == CommandId::hello || id == CommandId::quit || id == CommandId::reset;
+}
+
+bool is_subscribe(CommandId id) {
+  return id == CommandId::subscribe || id == CommandId::psubscribe || id == CommandId::ssubscribe ||
+         id == CommandId::unsubscribe || id == CommandId::punsubscribe || id == CommandId::sunsubscribe;
+}
+
+/// Commands that change how a connection talks; on a link of one's own they pass, without accounting of
+/// replies.
+bool changes_the_wire(CommandId id) {
+  switch (id) {
+    case CommandId::monitor:
+    case CommandId::client_reply:
+    case CommandId::client_tracking:
+    case CommandId::client_caching:
+    case CommandId::client_getredir:
+    case CommandId::client_trackinginfo:
+    case CommandId::client_no_evict:
+    case CommandId::client_no_touch:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool answered_here(CommandId id) {
+  switch (id) {
+    case CommandId::ping:
+    case CommandId::echo:
+    case CommandId::client_id:
+    case CommandId::client_setname:
+    case CommandId::client_getname:
+    case CommandId::client_setinfo:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Routing route_login_command(CommandId id, const SessionMode& mode) {
+  if (id == CommandId::quit || id == CommandId::reset) return {RouteKind::local};
+  if (mode.in_multi) return {RouteKind::not_in_transaction};
+  // A RESP2 subscriber may not say it: the server's own refusal is the answer.
+  if (mode.subscribed && mode.version == resp::Version::resp2) return {RouteKind::leased};
+  return {RouteKind::local};
+}
+
+Routing route_transaction(CommandId id, const SessionMode& mode) {
+  if (is_subscribe(id) || changes_the_wire(id)) return {RouteKind::not_in_transaction};
+  return {mode.transaction_lost ? RouteKind::discarded : RouteKind::leased};
+}
+
+Routing route_local(CommandId id, const SessionMode& mode) {
+  if (id == CommandId::select) return {mode.has_lease || mode.pinned ? RouteKind::leased : RouteKind::select};
+  if (answered_here(id)) return {RouteKind::local};
+  // COMMAND and its subcommands read the server's table and change nothing on the link.
+  if (id == CommandId::command) return {mode.has_lease ? RouteKind::leased : RouteKind::shared};
+  return {RouteKind::leased, LeaseSpan::one_unknown};
+}
+
+}  // namespace
+
+Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, const SessionMode& mode) {
+  const CommandId id = spec != nullptr ? spec->id : CommandId::other;
+  if (id == CommandId::post || id == CommandId::host) return {RouteKind::hang_up};
+  if (!mode.authenticated && !allowed_before_login(id)) {
+    if (spec == nullptr) return {RouteKind::unknown_before_login};
+    return {spec->arity_fits(command.size()) ? RouteKind::unauthenticated : RouteKind::wrong_arity};
+  }
+  if (mode.raw) return {id == CommandId::quit || id == CommandId::reset ? RouteKind::local : RouteKind::raw};
+
+  const resp::CallTraits traits = resp::traits_of_call(spec, command);
+  if (traits.affinity == Affinity::refused) {
+    return {spec->arity_fits(command.size()) ? RouteKind::refused : RouteKind::wrong_arity};
+  }
+  if (traits.affinity == Affinity::local) {
+    const bool login = allowed_before_login(id);
+    if ((login || answered_here(id)) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
+    if (login) return route_login_command(id, mode);
+  }
+  if (mode.in_multi) return route_transaction(id, mode);
+  if (changes_the_wire(id)) return {RouteKind::raw, LeaseSpan::rest};
+  if (traits.affinity == Affinity::local) {
+    const bool resp2_subscriber = mode.subscribed && mode.version == resp::Version::resp2;
+    return resp2_subscriber ? Routing{RouteKind::leased} : route_local(id, mode);
+  }
+  if (traits.affinity == Affinity::leased) return {RouteKind::leased, traits.lease};
+  return {mode.has_lease || mode.pinned ? RouteKind::leased : RouteKind::shared};
+}
+
+}  // namespace fairlead::engine

@@ -1,0 +1,34 @@
+// Where one command goes: a pure function of the command, what is known of it and what the session is in the
+// middle of. Whether it may go now is the WriteGate's question.
+#pragma once
+
+#include "proxy/engine/session_mode.hpp"
+#include "resp/command_traits.hpp"
+
+namespace fairlead::engine {
+
+enum class RouteKind : std::uint8_t {
+  local,   // answered here, see local_reply
+  select,  // SELECT without a lease: the session moves to another shared link
+  shared,
+  leased,
+  raw,                   // a lease, and no more accounting of replies
+  refused,               // NOPERM
+  unauthenticated,       // NOAUTH
+  unknown_before_login,  // unknown command of a client that is not logged in: nothing reaches a server
+  wrong_arity,           // a local command with the wrong number of arguments
+  not_in_transaction,
+  discarded,  // part of a transaction whose link was lost
+  hang_up,    // POST and Host: somebody speaks HTTP to us
+};
+
+struct Routing {
+  RouteKind kind = RouteKind::leased;
+  resp::LeaseSpan lease = resp::LeaseSpan::none;
+};
+
+/// `spec` is nullptr for an unknown command.
+[[nodiscard]] Routing route(const resp::CommandSpec* spec, const resp::CommandView& command,
+                            const SessionMode& mode);
+
+}  // namespace fairlead::engine

@@ -1,0 +1,99 @@
+// One client's connection: what it said and we have not handled, what it is owed and in which order, and what
+// it waits for. Owned by the Engine; lives on one worker's thread. It never touches a link: the Engine moves
+// requests.
+//
+//   in (ReadBuffer) --CommandReader--> Request --slots, in the client's order--> out (WriteQueue)
+//
+// A session sends to one link at a time; it changes to another one only when `in_flight` is zero. So replies
+// come in order by construction, and commands on two links can never overtake each other.
+#pragma once
+
+#include <boost/intrusive/list_hook.hpp>
+#include <memory>
+#include <string>
+
+#include "proxy/engine/io.hpp"
+#include "proxy/engine/read_buffer.hpp"
+#include "proxy/engine/request.hpp"
+#include "proxy/engine/session_mode.hpp"
+#include "proxy/engine/subscriptions.hpp"
+#include "proxy/engine/write_queue.hpp"
+#include "resp/command_reader.hpp"
+
+namespace fairlead::engine {
+
+using ListHook =
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+/// Why the next command of a session is not handled yet.
+enum class Wait : std::uint8_t {
+  none,
+  gate,     // no confirmed master; in the Engine's list of held sessions
+  drain,    // replies of another link must come first
+  lease,    // all leased links are taken
+  backlog,  // the shared link has too much to write
+  depth,    // too many commands in flight
+  output,   // the client does not read its replies
+};
+
+enum class Ending : std::uint8_t {
+  none,
+  after_replies,  // QUIT, protocol error, half-closed, draining: close when all is answered and written
+  now,
+};
+
+/// What few sessions need.
+struct SessionExtras {
+  std::string name;      // CLIENT SETNAME
+  std::string lib_name;  // CLIENT SETINFO
+  std::string lib_version;
+  Subscriptions subscriptions;
+  std::int64_t transaction_db = -1;  // SELECT inside MULTI: the database after EXEC
+};
+
+struct Session {
+  Session(ConnId id_, std::uint64_t client_id_, const resp::CommandLimits& limits)
+      : id(id_), client_id(client_id_), reader(limits) {}
+
+  /// Appends an answer to the slots' end: goes out at once when nothing is before it. `bytes` is a whole
+  /// reply.
+  void answer(BufferPool& pool, RequestSlab& slab, std::string_view bytes);
+  /// Moves the answers at the front of the slots to `out`.
+  void flush_slots(BufferPool& pool, RequestSlab& slab);
+  [[nodiscard]] SessionExtras& extras();
+  [[nodiscard]] bool has_subscriptions() const { return extras_ && !extras_->subscriptions.empty(); }
+  [[nodiscard]] const SessionExtras* extras_or_null() const { return extras_.get(); }
+  /// RESET, and the beginning.
+  void forget_extras() { extras_.reset(); }
+  [[nodiscard]] bool idle() const { return slots.empty() && in.empty() && out.empty(); }
+
+  ConnId id;
+  std::uint64_t client_id;
+  resp::CommandReader reader;
+  ReadBuffer in;
+  WriteQueue out;
+  SlotQueue slots;
+  std::uint32_t in_flight = 0;  // requests in a link's FIFO
+  std::uint32_t held = 0;       // requests to be dispatched again
+  std::uint32_t db = 0;
+  BackendLink* lease = nullptr;
+  ConnId link_in_use;  // where the requests in flight are
+  SessionMode mode;
+  Wait wait = Wait::none;
+  Ending ending = Ending::none;
+  Reading reading = Reading::on;
+  bool write_blocked = false;
+  bool on_hold = false;          // in the Engine's list of held sessions
+  bool resubscribe = false;      // subscriptions must be made again on the next lease
+  bool mid_reply = false;        // part of the front slot's reply is already in `out`
+  std::uint64_t held_bytes = 0;  // counted against hold_bytes_max
+
+  ListHook wait_hook;
+  ListHook run_hook;
+  ListHook dirty_hook;
+
+ private:
+  std::unique_ptr<SessionExtras> extras_;
+};
+
+}  // namespace fairlead::engine

@@ -1,0 +1,24 @@
+// What a session is in the middle of, as far as routing must know. Follows the order of the client's
+// commands: a MULTI counts from the moment it was dispatched, not when it was answered.
+#pragma once
+
+#include "resp/types.hpp"
+
+namespace fairlead::engine {
+
+struct SessionMode {
+  resp::Version version = resp::Version::resp2;
+  bool authenticated = false;
+  bool in_multi = false;    // between MULTI and EXEC or DISCARD
+  bool watching = false;    // WATCH without EXEC, DISCARD or UNWATCH
+  bool subscribed = false;  // has, or is about to have, a channel
+  bool raw = false;         // everything passes as on a wire: MONITOR, CLIENT REPLY, CLIENT TRACKING
+  bool has_lease = false;
+  bool pinned = false;            // pool-mode = session: the lease is kept for the session's life
+  bool transaction_lost = false;  // the link was lost after MULTI: all until EXEC or DISCARD is discarded
+  bool transaction_refused =
+      false;                // a command of the block was refused here: EXEC must abort, as Redis does it
+  bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
+};
+
+}  // namespace fairlead::engine

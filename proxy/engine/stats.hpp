@@ -1,0 +1,57 @@
+// Counters of one Engine. Plain numbers: written on the worker's thread only, copied by a posted message and
+// summed up by proxy/metrics. Every counter only grows, but those named _now.
+#pragma once
+
+#include <cstdint>
+
+namespace fairlead::engine {
+
+struct Stats {
+  // Clients
+  std::uint64_t clients_accepted = 0;
+  std::uint64_t clients_refused = 0;  // over clients_max
+  std::uint64_t clients_now = 0;
+  std::uint64_t client_bytes_in = 0;
+  std::uint64_t client_bytes_out = 0;
+  std::uint64_t commands = 0;          // whole commands read
+  std::uint64_t commands_local = 0;    // answered here
+  std::uint64_t commands_shared = 0;   // dispatched on shared links
+  std::uint64_t commands_leased = 0;   // dispatched on leased links
+  std::uint64_t commands_refused = 0;  // NOPERM, NOAUTH
+  std::uint64_t protocol_errors = 0;
+  std::uint64_t login_failures = 0;  // WRONGPASS to clients
+  // Limits that were hit
+  std::uint64_t query_buffer_closed = 0;   // query_buffer_bytes_max
+  std::uint64_t output_buffer_closed = 0;  // output_buffer_bytes_max
+  std::uint64_t output_pauses = 0;         // output_pause_bytes
+  std::uint64_t pipeline_pauses = 0;       // pipeline_depth_max
+  std::uint64_t backlog_pauses = 0;        // link_backlog_bytes_max
+  std::uint64_t lease_waits = 0;           // leased_links_max
+  std::uint64_t hold_overflows = 0;        // hold_bytes_max
+  // Backend
+  std::uint64_t links_opened = 0;
+  std::uint64_t links_failed = 0;  // connect or login failed
+  std::uint64_t links_lost = 0;    // after they were ready
+  std::uint64_t links_now = 0;
+  std::uint64_t leases_now = 0;
+  std::uint64_t leases_begun = 0;
+  std::uint64_t backend_bytes_in = 0;
+  std::uint64_t backend_bytes_out = 0;
+  std::uint64_t replies = 0;
+  std::uint64_t error_replies = 0;   // errors passed on from the server
+  std::uint64_t desyncs = 0;         // malformed or unexpected replies
+  std::uint64_t pushes_dropped = 0;  // pushes nobody asked for
+  // Hold and replay
+  std::uint64_t gate_closed = 0;        // times the gate closed
+  std::uint64_t held = 0;               // commands that had to wait for a master
+  std::uint64_t held_now = 0;           // clients that wait for a master
+  std::uint64_t redispatched = 0;       // commands dispatched once more
+  std::uint64_t uncertain = 0;          // -UNCERTAIN answers
+  std::uint64_t master_down = 0;        // -MASTERDOWN answers
+  std::uint64_t transactions_lost = 0;  // MULTI blocks discarded because their link was lost
+  std::uint64_t replies_cut = 0;        // clients closed because a reply broke off half way
+  std::uint64_t raw_closed = 0;         // clients closed because their own link was lost (MONITOR ...)
+  std::uint64_t resubscribed = 0;       // sessions whose subscriptions were made again
+};
+
+}  // namespace fairlead::engine

@@ -1,0 +1,81 @@
+// Bytes waiting to be written to one connection, or parked until their turn: a list of segments that refer to
+// chunks. Small pieces are copied behind each other into an open chunk, large ones are referenced where they
+// lie. Owned by a Session, a Request or a BackendLink; all of one worker share a BufferPool.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "proxy/engine/chunk.hpp"
+#include "proxy/engine/io.hpp"
+
+namespace fairlead::engine {
+
+/// Pieces of at least this size are shared by reference, smaller ones copied. A reference keeps its whole
+/// chunk (64 KiB for what was received) alive, so that the memory held is at most four times the bytes
+/// referred to.
+constexpr std::size_t reference_bytes_min = 16384;
+
+struct Segment {
+  Segment* next = nullptr;
+  ChunkRef chunk;
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  bool open = false;  // this queue may append behind `end`
+};
+
+/// Chunks and segments of one worker. Must outlive every queue.
+class BufferPool {
+ public:
+  BufferPool() = default;
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+  ~BufferPool();
+
+  [[nodiscard]] Segment* take_segment();
+  void give_back(Segment* segment);
+
+  ChunkPool chunks;
+
+ private:
+  Segment* free_ = nullptr;
+  std::vector<Segment*> blocks_;
+  std::size_t taken_ = 0;
+};
+
+class WriteQueue {
+ public:
+  WriteQueue() = default;
+  WriteQueue(const WriteQueue&) = delete;
+  WriteQueue& operator=(const WriteQueue&) = delete;
+  ~WriteQueue();  // asserts emptiness: clear() needs the pool
+
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+
+  /// Copies `bytes`, which will lie in one piece, and returns where.
+  Bytes append_copy(BufferPool& pool, std::string_view bytes);
+  /// Refers to `bytes`.
+  void append_reference(BufferPool& pool, const Bytes& bytes);
+  /// Copies or refers, by reference_bytes_min.
+  void append(BufferPool& pool, const Bytes& bytes);
+  /// Moves all of `other` behind this queue's bytes.
+  void splice(BufferPool& pool, WriteQueue& other);
+
+  /// Fills `buffers` from the front; returns how many were used.
+  [[nodiscard]] std::size_t gather(std::span<ConstBytes> buffers) const;
+  void consume(BufferPool& pool, std::uint64_t size);
+  void clear(BufferPool& pool);
+
+ private:
+  void push(Segment* segment);
+  void pop(BufferPool& pool);
+
+  Segment* head_ = nullptr;
+  Segment* tail_ = nullptr;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace fairlead::engine
