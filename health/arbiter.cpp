@@ -41,7 +41,7 @@ Arbiter::Arbiter(Options options)
 
 Arbiter::Outcome Arbiter::start(TimePoint now) {
   closed_at_ = now;
-  const std::chrono::milliseconds first_report{2000};
+  const std::chrono::milliseconds first_report{1000};
   next_waiting_report_ = now + std::min(options_.waiting_report_interval, first_report);
   for (const auto& address : options_.servers) server_reports_.try_emplace(address);
   for (const auto& address : options_.sentinels) sentinel_reports_.try_emplace(address);
@@ -124,8 +124,7 @@ void Arbiter::transition(GroupState next, TimePoint now) {
   if (!is_legal(state_, next)) std::abort();
   if (state_ == GroupState::steady) {
     closed_at_ = now;
-    const std::chrono::milliseconds first_report{2000};
-    next_waiting_report_ = now + std::min(options_.waiting_report_interval, first_report);
+    next_waiting_report_ = now + options_.waiting_report_interval;
   }
   state_ = next;
   if (next != GroupState::switching) target_.reset();
@@ -152,13 +151,15 @@ void Arbiter::follow_authority(TimePoint now) {
   }
   conflict_ = verdict.conflict;
   if (conflict_) suspect("several masters are named", now);
-  if (!verdict.winner) {
+  const auto chosen = verdict.winner ? verdict.winner : outlasting(verdict, now);
+  if (!chosen) {
     if (state_ == GroupState::switching) review_switch(now);
     return;
   }
-  const Candidate& winner = *verdict.winner;
+  const Candidate& winner = *chosen;
   if (route_ && winner.address == route_->address) {
-    route_->term = std::max(route_->term, winner.term);
+    epoch_ = std::max(epoch_, winner.epoch);
+    route_->term = std::max(route_->term, epoch_);
     const bool elsewhere = target_ && target_->address != route_->address;
     if (state_ == GroupState::switching && elsewhere) {
       transition(GroupState::suspect, now);
@@ -173,7 +174,7 @@ void Arbiter::follow_authority(TimePoint now) {
 Verdict Arbiter::verdict_of_sentinels() const {
   const auto all = votes();
   if (!route_) return first_verdict(all, known_sentinels(), hearing());
-  return next_verdict(all, known_sentinels(), {route_->address, route_->term});
+  return next_verdict(all, known_sentinels(), {route_->address, epoch_});
 }
 
 // Without Sentinel: exactly one configured server says master. A present route is kept as long as it says so
@@ -188,25 +189,42 @@ Verdict Arbiter::verdict_of_roles() const {
     const bool current = route_ && route_->address == address;
     if (!current && says_master(address) && !rogues_.contains(address)) masters.push_back(address);
   }
-  if (masters.size() > 1) return {std::nullopt, true};
+  if (masters.size() > 1) return {std::nullopt, std::nullopt, true};
   if (masters.empty()) return {};
   const std::uint64_t term = route_ ? route_->term + 1 : 1;
-  return {Candidate{masters.front(), term}, false};
+  return {Candidate{masters.front(), term}, std::nullopt, false};
+}
+
+// An outdated majority is followed when the route itself says it is no master, or when nothing else was heard
+// for long.
+std::optional<Candidate> Arbiter::outlasting(const Verdict& verdict, TimePoint now) {
+  if (!verdict.outdated) {
+    outdated_.reset();
+    return std::nullopt;
+  }
+  if (outdated_ != verdict.outdated->address) outdated_since_ = now;
+  outdated_ = verdict.outdated->address;
+  const auto route = server_reports_.find(route_->address);
+  const bool demoted =
+      route != server_reports_.end() && route->second.reachable && route->second.role == Role::replica;
+  if (!demoted && now - outdated_since_ < options_.outdated_patience) return std::nullopt;
+  return verdict.outdated;
 }
 
 void Arbiter::aim_at(const Candidate& candidate, TimePoint now) {
   if (target_ && target_->address == candidate.address) {
-    target_->term = std::max(target_->term, candidate.term);
+    target_->epoch = std::max(target_->epoch, candidate.epoch);
     return;
   }
   if (state_ != GroupState::switching) transition(GroupState::switching, now);
-  target_ = Target{candidate.address, candidate.term, now, {}, std::nullopt};
+  target_ = Target{candidate.address, candidate.epoch, now, {}, std::nullopt};
   outcome_.look_now = true;
   refresh_watch();
   say(EventKind::route_switching, Severity::warning, candidate.address,
       (route_ ? "the master is no longer " + to_string(route_->address) + " but "
               : std::string("the master is ")) +
-          to_string(candidate.address) + " (term " + std::to_string(candidate.term) + "); verifying it");
+          to_string(candidate.address) + " (config-epoch " + std::to_string(candidate.epoch) +
+          "); verifying it");
 }
 
 // A target that cannot be verified is kept while anybody names it or its namers merely fell silent: a leader
@@ -234,7 +252,7 @@ void Arbiter::review_switch(TimePoint now) {
   }
   if (!target_->contradicted_since) target_->contradicted_since = now;
   if (now - *target_->contradicted_since < options_.contradiction_max) return;
-  disbelieved_ = Candidate{target_->address, target_->term};
+  disbelieved_ = Candidate{target_->address, target_->epoch};
   say(EventKind::route_refused, Severity::error, target_->address,
       to_string(target_->address) +
           " was named master but is none, and the other Sentinels contradict; giving it up");
@@ -290,7 +308,7 @@ void Arbiter::try_reopen(TimePoint now) {
         to_string(route_->address) +
             " is another process than before (run id changed): what it had not written to "
             "disk is lost; let it persist, or restart slower than Sentinel's down-after");
-    const Candidate same{route_->address, route_->term};
+    const Candidate same{route_->address, epoch_};
     aim_at(same, now);
     return;
   }
@@ -317,9 +335,11 @@ void Arbiter::try_verify(TimePoint now) {
 
 void Arbiter::open_route(const ServerReport& report, TimePoint now) {
   const auto from = route_ ? "from " + to_string(route_->address) + " to " : std::string();
-  const std::uint64_t term = std::max(target_->term, route_ ? route_->term : 0);
+  epoch_ = target_->epoch;
+  const std::uint64_t term = std::max(epoch_, route_ ? route_->term : 0);
   route_ = Route{target_->address, report.run_id, report.redis_version, term, now};
   disbelieved_.reset();
+  outdated_.reset();
   rogues_.erase(route_->address);
   say(EventKind::route_verified, Severity::info, route_->address,
       "master " + from + to_string(route_->address) + " at term " + std::to_string(term) + ", " +

@@ -71,7 +71,7 @@ class Arbiter {
  private:
   struct Target {
     resp::Address address;
-    std::uint64_t term = 0;
+    std::uint64_t epoch = 0;
     TimePoint since{};    // a role asked earlier proves nothing
     std::string refusal;  // the last reason told for not opening it
     std::optional<TimePoint> contradicted_since;
@@ -95,6 +95,7 @@ class Arbiter {
   void follow_authority(TimePoint now);
   [[nodiscard]] Verdict verdict_of_sentinels() const;
   [[nodiscard]] Verdict verdict_of_roles() const;
+  [[nodiscard]] std::optional<Candidate> outlasting(const Verdict& verdict, TimePoint now);
   void aim_at(const Candidate& candidate, TimePoint now);
   void review_switch(TimePoint now);
   void suspect(std::string why, TimePoint now);
@@ -132,7 +133,12 @@ class Arbiter {
   std::optional<Target> target_;          // while switching
   std::optional<Suspicion> suspicion_;    // while suspect
   std::optional<Candidate> disbelieved_;  // a vote that was contradicted and could not be verified
-  bool conflict_ = false;                 // several masters named, nobody with a majority
+  // The config-epoch the route was adopted at: what votes are compared with. The route's term is the highest
+  // ever seen, and the two differ only after an operator made Sentinels begin anew at a lower epoch.
+  std::uint64_t epoch_ = 0;
+  std::optional<resp::Address> outdated_;  // see Verdict; named since outdated_since_
+  TimePoint outdated_since_{};
+  bool conflict_ = false;  // several masters named, nobody with a majority
   ServerReports server_reports_;
   SentinelReports sentinel_reports_;
   std::map<resp::Address, Election> elections_;

@@ -66,7 +66,7 @@ std::vector<Vote> Arbiter::votes() const {
   for (const auto& [address, report] : sentinel_reports_) {
     if (!report.usable() || !counted.insert(identity(address, report)).second) continue;
     const bool disbelieved = disbelieved_ && report.vote == disbelieved_->address &&
-                             report.config_epoch <= disbelieved_->term && !says_master(report.vote);
+                             report.config_epoch <= disbelieved_->epoch && !says_master(report.vote);
     if (!disbelieved) list.push_back({report.vote, report.config_epoch});
   }
   return list;

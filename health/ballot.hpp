@@ -21,12 +21,16 @@ struct Vote {
 
 struct Candidate {
   resp::Address address;
-  std::uint64_t term = 0;
+  std::uint64_t epoch = 0;
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 
 struct Verdict {
-  std::optional<Candidate> winner;  // another master than the current one, or a higher term of the same
+  std::optional<Candidate> winner;  // another master than the current one, or a higher epoch of the same
+  // A majority names this one at an older epoch, and nobody vouches for the current one any more. Right after
+  // a failover it is the old master, named by followers who were not told yet; only time, or the current
+  // one's own word, tells that from an operator who configured the Sentinels anew.
+  std::optional<Candidate> outdated;
   bool conflict = false;  // several masters at the highest epoch and no majority: nobody may be followed
 };
 
@@ -45,8 +49,9 @@ enum class Hearing : std::uint8_t { incomplete, complete };
 [[nodiscard]] Verdict first_verdict(const std::vector<Vote>& votes, std::size_t known, Hearing hearing);
 
 /// With a route at `current`: a higher epoch from a single Sentinel is enough, since only an elected leader
-/// can raise it; the same or a lower epoch with another address needs a majority of the known (an operator's
-/// SENTINEL MONITOR). The winner's term is never below the current one.
+/// can raise it. The same epoch with another address needs a majority of the known, at that epoch. A majority
+/// at lower epochs is only `outdated`, and not even that while one Sentinel names the current address at its
+/// epoch.
 [[nodiscard]] Verdict next_verdict(const std::vector<Vote>& votes, std::size_t known,
                                    const Candidate& current);
 

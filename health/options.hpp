@@ -40,6 +40,9 @@ struct Options {
   std::chrono::milliseconds election_hold_max{10000};
   // A switch that cannot be verified is given up after the other Sentinels contradicted it this long.
   std::chrono::milliseconds contradiction_max{2000};
+  // So long must a majority name another master at an older config-epoch before it is followed. Followers
+  // learn of a failover within Sentinel's hello period of 2 s; an operator's SENTINEL MONITOR stays.
+  std::chrono::milliseconds outdated_patience{10000};
   // Evidence that comes back within this time after SUSPECT ended doubles the good probes needed to end it
   // again.
   std::chrono::milliseconds flap_window{1000};
