@@ -3,12 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-// CLI11 2.1.2 uses std::function and numeric limits without including them in every configuration.
-#include <functional>
-#include <limits>
-
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "proxy/config_suggest.hpp"
 
@@ -90,10 +86,14 @@ void Reader::add_options() {
   for (const Option& option : option_list()) {
     if (option.flag.empty()) continue;
     const std::string flag(option.flag);
-    CLI::Option* const made =
-        option.kind == OptionKind::toggle
-            ? app_.add_flag(flag, ignored_text_, flag_help(option))
-            : app_.add_option(flag, ignored_list_, flag_help(option))->allow_extra_args(false);
+    CLI::Option* made = nullptr;
+    if (option.kind == OptionKind::toggle) {
+      made = app_.add_flag(flag, ignored_text_, flag_help(option));
+    } else if (option.kind == OptionKind::addresses) {
+      made = app_.add_option(flag, ignored_list_, flag_help(option))->allow_extra_args(false);
+    } else {
+      made = app_.add_option(flag, ignored_text_, flag_help(option));
+    }
     if (option.kind != OptionKind::toggle) made->type_name(value_name(option.kind));
     made->group(fmt::format("[{}]", option.section));
     options_.emplace_back(&option, made);
@@ -130,6 +130,8 @@ std::string Reader::unexpected() const {
   if (is_flag && !demo_->parsed()) {
     for (const auto& [option, made] : options_) known.emplace_back(option->flag);
   }
+  if (name == "run" || name == "demo")
+    return fmt::format("only one command can be given, not '{}' too", name);
   if (!is_flag) known = {"run", "demo"};
   for (const Option& option : option_list()) {
     const bool secret = option.kind == OptionKind::secret && name == fmt::format("--{}", option.key);

@@ -51,6 +51,7 @@ void read_config_file(ConfigDraft& draft, const ConfigSources& sources) {
       read_toml(draft, *text.value, draft.options.config_file);
     } else {
       draft.errors.push_back(text.error);
+      draft.file = Reading::failed;
     }
   }
 }

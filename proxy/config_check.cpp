@@ -72,7 +72,8 @@ void Checker::check_backend() {
         "sentinels ({}) and servers ({}) are both given; remove one: Sentinels name the servers themselves",
         sentinels->origin, servers->origin));
   }
-  const bool any_failed = failed("backend", "sentinels") || failed("backend", "servers");
+  const bool any_failed =
+      failed("backend", "sentinels") || failed("backend", "servers") || draft_.file == Reading::failed;
   if (options_.backend.sentinels.empty() && options_.backend.servers.empty() && !any_failed) {
     fail(
         "no Redis to stand in front of: give the Sentinels (--sentinel HOST:PORT, FAIRLEAD_SENTINELS, or "
@@ -84,7 +85,8 @@ void Checker::check_backend() {
 
 void Checker::check_login(std::string_view user_key, std::string_view password_key,
                           const health::Login& login) {
-  if (login.username.empty() || !login.password.empty() || secret_failed("backend", password_key)) return;
+  const bool unknown = secret_failed("backend", password_key) || draft_.file == Reading::failed;
+  if (login.username.empty() || !login.password.empty() || unknown) return;
   fail(fmt::format("{}: '{}' in [backend] needs a password; set '{}' or '{}-file' in [backend]",
                    origin("backend", user_key), user_key, password_key, password_key));
 }
@@ -96,7 +98,8 @@ void Checker::check_logins() {
 
 void Checker::check_stats() {
   const StatsOptions& stats = options_.stats;
-  if (!stats.password.empty() || secret_failed("stats", "password")) return;
+  const bool unknown = secret_failed("stats", "password") || draft_.file == Reading::failed;
+  if (!stats.password.empty() || unknown) return;
   if (!stats.user.empty()) {
     fail(fmt::format("{}: 'user' in [stats] needs a password; set 'password' or 'password-file' in [stats]",
                      origin("stats", "user")));

@@ -14,6 +14,7 @@ using std::chrono::hours;
 using std::chrono::milliseconds;
 
 using List = std::vector<Option>;
+using AddressList = std::vector<resp::Address>;
 
 // Upper ends of the ranges: far beyond what is sensible, low enough that sums of them cannot overflow.
 constexpr Range<std::uint64_t> connections{1, 1'000'000};
@@ -24,57 +25,61 @@ constexpr std::uint16_t sentinel_port = 26379;
 constexpr std::uint16_t stats_port = 9000;
 
 void add_proxy(List& list) {
-  list.push_back(make_addresses(
-      {"proxy", "listen", "--listen"},
-      "Where clients connect: host:port, [v6]:port or unix:/path; port 6379 is implied.",
-      {redis_port, AddressUse::listener, NoneAllowed::no}, [](Options & o) -> auto& { return o.listen; }));
-  list.push_back(make_toggle(
-      {"proxy", "freebind", "--freebind"}, "Bind addresses that this node does not own yet (VRRP).",
-      [](Options & o) -> auto& { return o.freebind; }));
-  list.push_back(make_count<std::uint32_t>(
-      {"proxy", "threads", "--threads"}, "Workers; 0 is one per core.", {0, 1024},
-      [](Options & o) -> auto& { return o.threads; }));
+  list.push_back(
+      make_addresses({"proxy", "listen", "--listen"},
+                     "Where clients connect: host:port, [v6]:port or unix:/path; port 6379 is implied.",
+                     {redis_port, AddressUse::listener, NoneAllowed::no},
+                     [](Options& o) -> AddressList& { return o.listen; }));
+  list.push_back(make_toggle({"proxy", "freebind", "--freebind"},
+                             "Bind addresses that this node does not own yet (VRRP).",
+                             [](Options& o) -> bool& { return o.freebind; }));
+  list.push_back(make_count<std::uint32_t>({"proxy", "threads", "--threads"}, "Workers; 0 is one per core.",
+                                           {0, 1024},
+                                           [](Options& o) -> std::uint32_t& { return o.threads; }));
   list.push_back(make_count<std::uint32_t>(
       {"proxy", "max-clients", "--max-clients"}, "Client connections of the process; more are refused.",
-      connections, [](Options & o) -> auto& { return o.engine.limits.clients_max; }));
+      connections, [](Options& o) -> std::uint32_t& { return o.engine.limits.clients_max; }));
   list.push_back(make_choice<PoolMode>(
       {"proxy", "pool-mode", "--pool-mode"},
       "multiplex: clients share links to the servers; session: each client has one of its own.",
       {{"multiplex", PoolMode::multiplex}, {"session", PoolMode::session}},
-      [](Options & o) -> auto& { return o.engine.pool_mode; }));
+      [](Options& o) -> PoolMode& { return o.engine.pool_mode; }));
   list.push_back(make_count<std::uint32_t>(
       {"proxy", "links-per-server", "--links-per-server"}, "Shared links of each worker to a server.",
-      {1, 1024}, [](Options & o) -> auto& { return o.engine.links_per_server; }));
+      {1, 1024}, [](Options& o) -> std::uint32_t& { return o.engine.links_per_server; }));
   list.push_back(make_duration(
       {"proxy", "drain-timeout", "--drain-timeout"}, "After SIGTERM: how long commands in flight may take.",
-      {milliseconds(0), hours(24)}, [](Options & o) -> auto& { return o.drain_timeout; }));
+      {milliseconds(0), hours(24)}, [](Options& o) -> milliseconds& { return o.drain_timeout; }));
 }
 
 void add_proxy_limits(List& list) {
-  list.push_back(make_size(
-      {"proxy", "query-buffer", "--query-buffer"},
-      "One unfinished command of one client (redis: client-query-buffer-limit).", buffer,
-      [](Options & o) -> auto& { return o.engine.limits.query_buffer_bytes_max; }));
+  list.push_back(
+      make_size({"proxy", "query-buffer", "--query-buffer"},
+                "One unfinished command of one client (redis: client-query-buffer-limit).", buffer,
+                [](Options& o) -> std::uint64_t& { return o.engine.limits.query_buffer_bytes_max; }));
   list.push_back(make_size(
       {"proxy", "proto-max-bulk-len", "--proto-max-bulk-len"},
       "One argument of a command, as in redis.conf; keep it equal to the servers'.", {1ULL << 20, 1ULL << 40},
-      [](Options & o) -> auto& { return o.engine.limits.command.bulk_bytes_max; }));
-  list.push_back(make_size(
-      {"proxy", "output-buffer", "--output-buffer"},
-      "Replies that a client has not read yet; beyond it the client is closed.", buffer,
-      [](Options & o) -> auto& { return o.engine.limits.output_buffer_bytes_max; }));
-  list.push_back(make_size(
-      {"proxy", "output-pause", "--output-pause"},
-      "Unread replies of one client at which its next commands wait.", buffer,
-      [](Options & o) -> auto& { return o.engine.limits.output_pause_bytes; }));
+      [](Options& o) -> std::uint64_t& { return o.engine.limits.command.bulk_bytes_max; }));
+  list.push_back(
+      make_size({"proxy", "output-buffer", "--output-buffer"},
+                "Replies that a client has not read yet; beyond it the client is closed.", buffer,
+                [](Options& o) -> std::uint64_t& { return o.engine.limits.output_buffer_bytes_max; }));
+  list.push_back(make_size({"proxy", "output-pause", "--output-pause"},
+                           "Unread replies of one client at which its next commands wait.", buffer,
+                           [](Options& o) -> std::uint64_t& { return o.engine.limits.output_pause_bytes; }));
   list.push_back(make_count<std::uint32_t>(
       {"proxy", "pipeline-depth", "--pipeline-depth"},
       "Commands of one client in flight; then it is not read.", connections,
-      [](Options & o) -> auto& { return o.engine.limits.pipeline_depth_max; }));
+      [](Options& o) -> std::uint32_t& { return o.engine.limits.pipeline_depth_max; }));
+  list.push_back(
+      make_size({"proxy", "link-backlog", "--link-backlog"},
+                "Commands that a server has not taken yet, on one link; then its clients are not read.",
+                buffer, [](Options& o) -> std::uint64_t& { return o.engine.limits.link_backlog_bytes_max; }));
   list.push_back(make_count<std::uint32_t>(
       {"proxy", "leased-links", "--leased-links"},
       "Links leased to single clients (transactions, blocking commands, subscriptions); then leases wait.",
-      connections, [](Options & o) -> auto& { return o.engine.limits.leased_links_max; }));
+      connections, [](Options& o) -> std::uint32_t& { return o.engine.limits.leased_links_max; }));
 }
 
 void add_backend(List& list) {
@@ -82,34 +87,33 @@ void add_backend(List& list) {
       {"backend", "sentinels", "--sentinel"},
       "Sentinels to ask for the master, for example [\"10.0.0.1:26379\"]; port 26379 is implied.",
       {sentinel_port, AddressUse::peer, NoneAllowed::no},
-      [](Options & o) -> auto& { return o.backend.sentinels; }, {{"SENTINEL_HOSTS", ""}}));
+      [](Options& o) -> AddressList& { return o.backend.sentinels; }, {{"SENTINEL_HOSTS", ""}}));
   list.push_back(make_name({"backend", "master-name", "--master-name"}, "The name of the master in Sentinel.",
-                           [](Options & o) -> auto& { return o.backend.master_name; },
+                           [](Options& o) -> std::string& { return o.backend.master_name; },
                            {{"SENTINEL_MASTER", ""}}));
   list.push_back(make_addresses(
       {"backend", "servers", "--server"},
       "Without Sentinel: the Redis servers, whose roles are polled; port 6379 is implied.",
-      {redis_port, AddressUse::peer, NoneAllowed::no}, [](Options & o) -> auto& { return o.backend.servers; },
+      {redis_port, AddressUse::peer, NoneAllowed::no},
+      [](Options& o) -> AddressList& { return o.backend.servers; },
       {{"REDIS_HOSTS", ""}, {"REDIS_HOST", "REDIS_PORT"}, {"REDIS_MASTER_HOST", "REDIS_MASTER_PORT"}}));
 }
 
 void add_backend_logins(List& list) {
-  list.push_back(make_text(
-      {"backend", "username", "--username"},
-      "ACL user for the login to the servers; empty: the password alone.",
-      [](Options & o) -> auto& { return o.backend.server_login.username; }));
-  const Field<std::string> password = [](Options & o) -> auto& {
+  list.push_back(make_text({"backend", "username", "--username"},
+                           "ACL user for the login to the servers; empty: the password alone.",
+                           [](Options& o) -> std::string& { return o.backend.server_login.username; }));
+  const Field<std::string> password = [](Options& o) -> std::string& {
     return o.backend.server_login.password;
   };
   list.push_back(make_secret({"backend", "password", ""}, "Password for the login to the servers.", password,
                              {{"REDIS_PASSWORD", ""}}));
   list.push_back(
       make_secret_file({"backend", "password-file", "--password-file"}, "A file that holds it.", password));
-  list.push_back(make_text(
-      {"backend", "sentinel-username", "--sentinel-username"},
-      "ACL user for the login to the Sentinels; empty: the password alone.",
-      [](Options & o) -> auto& { return o.backend.sentinel_login.username; }));
-  const Field<std::string> sentinel = [](Options & o) -> auto& {
+  list.push_back(make_text({"backend", "sentinel-username", "--sentinel-username"},
+                           "ACL user for the login to the Sentinels; empty: the password alone.",
+                           [](Options& o) -> std::string& { return o.backend.sentinel_login.username; }));
+  const Field<std::string> sentinel = [](Options& o) -> std::string& {
     return o.backend.sentinel_login.password;
   };
   list.push_back(make_secret({"backend", "sentinel-password", ""}, "Password for the login to the Sentinels.",
@@ -119,41 +123,38 @@ void add_backend_logins(List& list) {
 }
 
 void add_backend_times(List& list) {
-  list.push_back(make_duration(
-      {"backend", "connect-timeout", "--connect-timeout"},
-      "Connecting and logging in to a server or Sentinel.", {milliseconds(10), hours(1)},
-      [](Options & o) -> auto& { return o.backend.connect_timeout; }));
-  list.push_back(make_duration(
-      {"backend", "reply-timeout", "--reply-timeout"},
-      "Age of the oldest reply awaited on a shared link, then it is closed; 0: none.",
-      {milliseconds(0), hours(24)}, [](Options & o) -> auto& { return o.engine.limits.reply_timeout; }));
-  list.push_back(make_duration(
-      {"backend", "probe-interval", "--probe-interval"},
-      "How often servers and Sentinels are asked while all is well.", {milliseconds(50), hours(1)},
-      [](Options & o) -> auto& { return o.backend.probe_interval; }));
-  list.push_back(make_duration(
-      {"backend", "probe-timeout", "--probe-timeout"}, "An answer that takes longer counts as missed.",
-      {milliseconds(10), hours(1)}, [](Options & o) -> auto& { return o.backend.probe_timeout; }));
-  list.push_back(make_count<int>(
-      {"backend", "probe-misses", "--probe-misses"}, "Answers missed in a row that put the master in doubt.",
-      {1, 100}, [](Options & o) -> auto& { return o.backend.probes_missed_max; }));
+  list.push_back(make_duration({"backend", "connect-timeout", "--connect-timeout"},
+                               "Connecting and logging in to a server or Sentinel.",
+                               {milliseconds(10), hours(1)},
+                               [](Options& o) -> milliseconds& { return o.backend.connect_timeout; }));
+  list.push_back(make_duration({"backend", "probe-interval", "--probe-interval"},
+                               "How often servers and Sentinels are asked while all is well.",
+                               {milliseconds(50), hours(1)},
+                               [](Options& o) -> milliseconds& { return o.backend.probe_interval; }));
+  list.push_back(make_duration({"backend", "probe-timeout", "--probe-timeout"},
+                               "An answer that takes longer counts as missed.", {milliseconds(10), hours(1)},
+                               [](Options& o) -> milliseconds& { return o.backend.probe_timeout; }));
+  list.push_back(make_count<int>({"backend", "probe-misses", "--probe-misses"},
+                                 "Answers missed in a row that put the master in doubt.", {1, 100},
+                                 [](Options& o) -> int& { return o.backend.probes_missed_max; }));
 }
 
 void add_clients_and_failover(List& list) {
-  const Field<std::string> password = [](Options & o) -> auto& {
-    return o.engine.client_password;
-  };
+  const Field<std::string> password = [](Options& o) -> std::string& { return o.engine.client_password; };
   list.push_back(
       make_secret({"clients", "password", ""}, "What clients must say with AUTH; empty: nothing.", password));
   list.push_back(make_secret_file({"clients", "password-file", "--clients-password-file"},
                                   "A file that holds it.", password));
   list.push_back(make_duration(
       {"failover", "hold", "--hold"}, "How long a command waits while there is no master; then it fails.",
-      {milliseconds(0), hours(1)}, [](Options & o) -> auto& { return o.engine.limits.hold_max; }));
-  list.push_back(make_size(
-      {"failover", "hold-bytes", "--hold-bytes"},
-      "Bytes of all commands that wait; beyond it they fail at once.", {0, 1ULL << 40},
-      [](Options & o) -> auto& { return o.engine.limits.hold_bytes_max; }));
+      {milliseconds(0), hours(1)}, [](Options& o) -> milliseconds& { return o.engine.limits.hold_max; }));
+  list.push_back(make_size({"failover", "hold-bytes", "--hold-bytes"},
+                           "Bytes of all commands that wait; beyond it they fail at once.", {0, 1ULL << 40},
+                           [](Options& o) -> std::uint64_t& { return o.engine.limits.hold_bytes_max; }));
+  list.push_back(make_duration(
+      {"failover", "drain-grace", "--drain-grace"},
+      "How long replies are still awaited from a server that is no longer the master.",
+      {milliseconds(0), hours(1)}, [](Options& o) -> milliseconds& { return o.engine.limits.drain_grace; }));
 }
 
 void add_stats_and_log(List& list) {
@@ -161,32 +162,29 @@ void add_stats_and_log(List& list) {
       {"stats", "listen", "--stats"},
       "Where /healthz, /readyz and /metrics are served; port 9000 is implied; [] or \"none\": nowhere.",
       {stats_port, AddressUse::listener, NoneAllowed::yes},
-      [](Options & o) -> auto& { return o.stats.listen; }));
+      [](Options& o) -> AddressList& { return o.stats.listen; }));
   list.push_back(make_text({"stats", "user", "--stats-user"}, "User of the stats listener; empty: any.",
-                           [](Options & o) -> auto& { return o.stats.user; }, {{"ADMIN_USERNAME", ""}}));
-  const Field<std::string> password = [](Options & o) -> auto& {
-    return o.stats.password;
-  };
+                           [](Options& o) -> std::string& { return o.stats.user; },
+                           {{"ADMIN_USERNAME", ""}}));
+  const Field<std::string> password = [](Options& o) -> std::string& { return o.stats.password; };
   list.push_back(
       make_secret({"stats", "password", ""},
                   "Its password; needed to listen beyond loopback. /healthz and /readyz stay open.", password,
                   {{"ADMIN_PASSWORD", ""}}));
   list.push_back(make_secret_file({"stats", "password-file", "--stats-password-file"},
                                   "A file that holds it.", password));
-  list.push_back(make_toggle(
-      {"stats", "admin", "--stats-admin"}, "Allow actions, not only looking.",
-      [](Options & o) -> auto& { return o.stats.admin; }));
-  list.push_back(make_choice<LogLevel>(
-      {"log", "level", "--log-level"}, "debug, info, warning or error.",
-      {{"debug", LogLevel::debug},
-       {"info", LogLevel::info},
-       {"warning", LogLevel::warning},
-       {"error", LogLevel::error}},
-      [](Options & o) -> auto& { return o.log.level; }));
-  list.push_back(make_choice<LogFormat>(
-      {"log", "format", "--log-format"}, "logfmt or json, on standard error.",
-      {{"logfmt", LogFormat::logfmt}, {"json", LogFormat::json}},
-      [](Options & o) -> auto& { return o.log.format; }));
+  list.push_back(make_toggle({"stats", "admin", "--stats-admin"}, "Allow actions, not only looking.",
+                             [](Options& o) -> bool& { return o.stats.admin; }));
+  list.push_back(make_choice<LogLevel>({"log", "level", "--log-level"}, "debug, info, warning or error.",
+                                       {{"debug", LogLevel::debug},
+                                        {"info", LogLevel::info},
+                                        {"warning", LogLevel::warning},
+                                        {"error", LogLevel::error}},
+                                       [](Options& o) -> LogLevel& { return o.log.level; }));
+  list.push_back(make_choice<LogFormat>({"log", "format", "--log-format"},
+                                        "logfmt or json, on standard error.",
+                                        {{"logfmt", LogFormat::logfmt}, {"json", LogFormat::json}},
+                                        [](Options& o) -> LogFormat& { return o.log.format; }));
 }
 
 List make_list() {

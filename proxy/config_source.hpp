@@ -37,6 +37,7 @@ struct ConfigDraft {
   Options options;
   std::vector<std::string> errors;
   Mentions mentions;
+  Reading file = Reading::good;  // failed: nobody knows what else the file says
 };
 
 /// One flag as it was given, all of its values in order.

@@ -32,7 +32,7 @@ class TomlReader {
  private:
   void read_section(std::string_view section, const toml::table& table);
   void read_value(const Option& option, const toml::key& key, const toml::node& node);
-  [[nodiscard]] std::optional<Items> array_items(const Option& option, const toml::array& array);
+  void read_array(const Option& option, const toml::array& array, Mention mention);
   void unknown_section(const toml::key& key);
   void unknown_key(std::string_view section, const toml::key& key);
   [[nodiscard]] Item item(const Option& option, const toml::node& node, std::string text) const;
@@ -163,25 +163,20 @@ void TomlReader::read_section(std::string_view section, const toml::table& table
 
 void TomlReader::read_value(const Option& option, const toml::key& key, const toml::node& node) {
   Mention mention{Source::file, position(key.source()), NameStyle::own, Reading::good};
-  std::optional<Items> items;
   if (const auto* const array = node.as_array(); array != nullptr && option.kind == OptionKind::addresses) {
-    items = array_items(option, *array);
+    read_array(option, *array, std::move(mention));
   } else if (auto text = scalar_text(option.kind, node)) {
-    items = Items{item(option, node, std::move(*text))};
+    apply(draft_, option, {item(option, node, std::move(*text))}, std::move(mention));
   } else {
     fail(node.source(), fmt::format("'{}' in [{}]: expects {}, not {}", option.key, option.section,
                                     expectation(option.kind), type_name(node)));
-  }
-  if (items) {
-    apply(draft_, option, *items, std::move(mention));
-  } else {
     mention.reading = Reading::failed;
     draft_.mentions[&option] = std::move(mention);
   }
 }
 
-/// nullopt when an element is not a string; that was said then.
-std::optional<Items> TomlReader::array_items(const Option& option, const toml::array& array) {
+/// The strings are read even if other elements are none, so that all errors come at once.
+void TomlReader::read_array(const Option& option, const toml::array& array, Mention mention) {
   Items items;
   for (const toml::node& element : array) {
     if (const auto* const text = element.as_string(); text != nullptr) {
@@ -191,8 +186,8 @@ std::optional<Items> TomlReader::array_items(const Option& option, const toml::a
                                          option.section, type_name(element)));
     }
   }
-  if (items.size() != array.size()) return std::nullopt;
-  return items;
+  apply(draft_, option, items, std::move(mention));
+  if (items.size() != array.size()) draft_.mentions[&option].reading = Reading::failed;
 }
 
 void TomlReader::unknown_section(const toml::key& key) {
@@ -234,6 +229,7 @@ void read_toml(ConfigDraft& draft, std::string_view text, std::string_view name)
     reader.read_root(parsed.table());
   } else {
     reader.fail(parsed.error().source(), parsed.error().description());
+    draft.file = Reading::failed;
   }
 }
 
