@@ -47,6 +47,8 @@ class Engine {
   /// A client connected. No name when clients_max are there: the shell then sends refusal() and closes.
   [[nodiscard]] ConnId on_accept(health::TimePoint now);
   [[nodiscard]] static std::string_view refusal();
+  /// A client that the shell turned away itself, over the process' limit.
+  void count_refused() { ++stats_.clients_refused; }
 
   // --- Links
   void on_connected(ConnId id, health::TimePoint now);

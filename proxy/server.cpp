@@ -1,0 +1,312 @@
+#include "proxy/server.hpp"
+
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "health/monitor.hpp"
+#include "proxy/admin/http_login.hpp"
+#include "proxy/admin/http_server.hpp"
+#include "proxy/admin/routes.hpp"
+#include "proxy/commands.hpp"
+#include "proxy/log.hpp"
+#include "proxy/metrics.hpp"
+#include "proxy/socket_options.hpp"
+#include "proxy/worker.hpp"
+
+namespace fairlead::proxy {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::milliseconds report_interval{250};
+/// A worker that has not reported for so long stands still.
+constexpr std::chrono::milliseconds worker_silence_max{2000};
+
+/// Every client and every link needs a descriptor: as many as the system allows.
+void raise_descriptor_limit(std::uint32_t clients_max) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  constexpr std::uint32_t reserve = 1024;
+  if (limit.rlim_cur < clients_max + reserve) {
+    log(LogLevel::warning, "fewer descriptors than max-clients needs; raise LimitNOFILE (ulimit -n) or lower max-clients",
+        {{"descriptors", std::to_string(limit.rlim_cur)}, {"max_clients", std::to_string(clients_max)}});
+  }
+}
+
+engine::EngineOptions options_of_worker(const Options& options, unsigned workers) {
+  engine::EngineOptions mine = options.engine;
+  mine.server_login = options.backend.server_login;
+  mine.limits.hold_bytes_max = std::max<std::uint64_t>(1, mine.limits.hold_bytes_max / workers);
+  mine.limits.leased_links_max = std::max<std::uint32_t>(1, mine.limits.leased_links_max / workers);
+  mine.links_per_server = std::max<std::uint32_t>(1, mine.links_per_server);
+  return mine;
+}
+
+/// The control thread's actor: owns the workers, the monitor and the stats listener; lives on the main thread.
+class Server {
+ public:
+  Server(const Options& options, const ServerHooks& hooks);
+  int run();
+
+ private:
+  [[nodiscard]] bool open_listeners();
+  [[nodiscard]] bool open_stats();
+  void make_workers();
+  void wait_for_signal();
+  void on_signal_number(int number);
+  void on_topology(health::TopologyPtr topology);
+  void on_event(const health::Event& event);
+  void begin_drain();
+  void stop();
+  void ask_for_reports();
+  [[nodiscard]] std::string fault() const;
+  [[nodiscard]] std::string not_ready() const;
+  [[nodiscard]] std::string metrics() const;
+
+  const Options& options_;
+  const ServerHooks& hooks_;
+  asio::io_context context_{1};
+  asio::signal_set signals_{context_};
+  asio::steady_timer report_timer_{context_};
+  asio::steady_timer drain_timer_{context_};
+  SharedCounts shared_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<health::Monitor> monitor_;
+  std::unique_ptr<HttpServer> http_;
+  std::vector<WorkerReport> reports_;
+  std::vector<Clock::time_point> heard_;
+  std::vector<resp::Address> listening_;
+  health::TopologyPtr topology_;
+  Clock::time_point started_ = Clock::now();
+  std::uint64_t failovers_ = 0;
+  std::size_t workers_drained_ = 0;
+  bool ready_told_ = false;
+  bool draining_ = false;
+  bool stopped_ = false;
+};
+
+Server::Server(const Options& options, const ServerHooks& hooks) : options_(options), hooks_(hooks) {
+  shared_.clients_max = options.engine.limits.clients_max;
+}
+
+int Server::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit(options_.engine.limits.clients_max);
+  make_workers();
+  if (!open_listeners() || !open_stats()) return exit_failure;
+
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(number);
+  wait_for_signal();
+  monitor_ = std::make_unique<health::Monitor>(
+      context_, options_.backend, [this](health::TopologyPtr t) { on_topology(std::move(t)); },
+      [this](const health::Event& event) { on_event(event); });
+  for (auto& worker : workers_) worker->start();
+  monitor_->start();
+  ask_for_reports();
+  ::sd_notify(0, "READY=1\nSTATUS=waiting for the first master");
+  context_.run();
+
+  for (auto& worker : workers_) worker->join();
+  for (const resp::Address& address : listening_) {
+    if (address.is_unix) ::unlink(address.host.c_str());
+  }
+  log(LogLevel::info, "stopped");
+  return exit_success;
+}
+
+void Server::make_workers() {
+  unsigned count = options_.threads != 0 ? options_.threads : std::thread::hardware_concurrency();
+  count = std::max(1U, count);
+  reports_.resize(count);
+  heard_.assign(count, Clock::now());
+  const engine::EngineOptions mine = options_of_worker(options_, count);
+  for (unsigned i = 0; i < count; ++i) {
+    Worker::Hooks hooks;
+    hooks.signal = [this](const health::Signal& signal) {
+      asio::post(context_, [this, signal] {
+        if (!stopped_) monitor_->on_signal(signal);
+      });
+    };
+    hooks.drained = [this] {
+      asio::post(context_, [this] {
+        if (++workers_drained_ == workers_.size()) stop();
+      });
+    };
+    workers_.push_back(std::make_unique<Worker>(mine, engine::ClientIds{i + 1, count}, shared_, std::move(hooks)));
+  }
+}
+
+bool Server::open_listeners() {
+  bool all = true;
+  for (const resp::Address& address : options_.listen) {
+    const auto freebind = options_.freebind ? Freebind::on : Freebind::off;
+    const ListenResult result = listen_on(address, static_cast<unsigned>(workers_.size()), freebind);
+    if (!result.error.empty()) {
+      log(LogLevel::error, result.error, {{"listen", resp::to_string(address)}});
+      all = false;
+      continue;
+    }
+    const auto kind = address.is_unix ? ListenKind::unix_socket : ListenKind::tcp;
+    for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->add_listener(result.descriptors[i], kind);
+    listening_.push_back(result.address);
+    log(LogLevel::info, "listening for clients",
+        {{"listen", resp::to_string(result.address)}, {"workers", std::to_string(workers_.size())}});
+  }
+  return all;
+}
+
+bool Server::open_stats() {
+  HealthProvider provider{[this] { return fault(); }, [this] { return not_ready(); }, [this] { return metrics(); }};
+  HttpHandler handler =
+      require_login({options_.stats.user, options_.stats.password}, probe_paths(), make_routes(std::move(provider)));
+  http_ = std::make_unique<HttpServer>(context_, options_.stats.listen, HttpLimits{}, std::move(handler));
+  const std::vector<std::string> errors = http_->start();
+  for (const std::string& error : errors) log(LogLevel::error, error);
+  if (!errors.empty()) return false;
+  for (const resp::Address& address : http_->addresses()) {
+    log(LogLevel::info, "listening for stats", {{"listen", resp::to_string(address)}});
+  }
+  return true;
+}
+
+// --- What happens
+
+void Server::wait_for_signal() {
+  signals_.async_wait([this](const error_code& error, int number) {
+    if (error) return;
+    on_signal_number(number);
+    if (!stopped_) wait_for_signal();
+  });
+}
+
+void Server::on_signal_number(int number) {
+  if (number == SIGHUP) {
+    log(LogLevel::warning, "this version cannot reload its configuration yet; restart it instead (SIGTERM drains first)");
+  } else if (number == SIGTERM && !draining_) {
+    begin_drain();
+  } else {
+    log(LogLevel::info, "stopping at once");
+    stop();
+  }
+}
+
+void Server::on_topology(health::TopologyPtr topology) {
+  const auto& now = topology->shards.front();
+  const bool steady = now.state == health::GroupState::steady && now.route.has_value();
+  if (steady && topology_ && topology_->shards.front().route &&
+      topology_->shards.front().route->address != now.route->address) {
+    ++failovers_;
+  }
+  topology_ = std::move(topology);
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get(), t = topology_] { w->publish(t); });
+  }
+  if (!steady) return;
+  ::sd_notifyf(0, "STATUS=master %s", resp::to_string(topology_->shards.front().route->address).c_str());
+  if (!ready_told_) {
+    ready_told_ = true;
+    if (hooks_.on_ready) hooks_.on_ready();
+  }
+}
+
+void Server::on_event(const health::Event& event) {
+  log_event(event);
+  if (hooks_.on_event) hooks_.on_event(event);
+}
+
+void Server::begin_drain() {
+  draining_ = true;
+  ::sd_notify(0, "STOPPING=1");
+  log(LogLevel::info, "draining: no new clients; commands in flight are answered first",
+      {{"clients", std::to_string(shared_.clients.load())},
+       {"timeout_ms", std::to_string(options_.drain_timeout.count())}});
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get()] { w->drain(); });
+  }
+  drain_timer_.expires_after(options_.drain_timeout);
+  drain_timer_.async_wait([this](const error_code& error) {
+    if (error || stopped_) return;
+    log(LogLevel::warning, "the drain timeout is over; closing what is left",
+        {{"clients", std::to_string(shared_.clients.load())}});
+    stop();
+  });
+}
+
+void Server::stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  boost::system::error_code ignored;
+  signals_.cancel(ignored);
+  report_timer_.cancel();
+  drain_timer_.cancel();
+  monitor_->stop();
+  http_->stop();
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get()] { w->stop_now(); });
+  }
+}
+
+// --- What is told
+
+void Server::ask_for_reports() {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->post([this, i, worker = workers_[i].get()] {
+      asio::post(context_, [this, i, report = WorkerReport{worker->stats(), worker->buffer_bytes()}] {
+        reports_[i] = report;
+        heard_[i] = Clock::now();
+      });
+    });
+  }
+  log_repeats();
+  report_timer_.expires_after(report_interval);
+  report_timer_.async_wait([this](const error_code& error) {
+    if (!error && !stopped_) ask_for_reports();
+  });
+}
+
+std::string Server::fault() const {
+  if (draining_) return "draining: this process is about to end";
+  for (std::size_t i = 0; i < heard_.size(); ++i) {
+    if (Clock::now() - heard_[i] > worker_silence_max) {
+      return "worker " + std::to_string(i) + " has not turned its loop for more than " +
+             std::to_string(worker_silence_max.count()) + " ms";
+    }
+  }
+  return {};
+}
+
+std::string Server::not_ready() const {
+  if (!topology_) return "no master is known yet";
+  const health::Shard& shard = topology_->shards.front();
+  if (shard.state == health::GroupState::steady) return {};
+  return std::string("there is no confirmed master: ") + health::to_string(shard.state);
+}
+
+std::string Server::metrics() const {
+  MetricsInput input;
+  input.workers = reports_;
+  input.topology = topology_;
+  input.version = version();
+  input.failovers = failovers_;
+  input.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
+  return render_metrics(input);
+}
+
+}  // namespace
+
+int run_server(const Options& options, const ServerHooks& hooks) { return Server(options, hooks).run(); }
+
+}  // namespace fairlead::proxy

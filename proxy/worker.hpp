@@ -1,0 +1,106 @@
+// One worker: a thread with its own io_context, its sockets and its Engine. The Asio shell around the pure Engine: it
+// does what the Engine orders and tells it what happened, and decides nothing.
+//
+// Everything here runs on the worker's thread, but for the constructor, start(), post() and join(). Workers share
+// nothing but immutable topologies, and one counter of clients that is touched when a client comes or goes.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "proxy/engine/engine.hpp"
+#include "proxy/listener.hpp"
+#include "proxy/stream.hpp"
+
+namespace fairlead::proxy {
+
+/// What all workers of the process share.
+struct SharedCounts {
+  std::uint32_t clients_max = 0;
+  std::atomic<std::uint32_t> clients{0};
+};
+
+class Worker final : private engine::Io {
+ public:
+  /// Called on the worker's thread.
+  struct Hooks {
+    std::function<void(const health::Signal&)> signal;
+    std::function<void()> drained;  // once, after drain()
+  };
+
+  Worker(const engine::EngineOptions& options, engine::ClientIds ids, SharedCounts& shared, Hooks hooks);
+  ~Worker() override;
+
+  /// Takes over the descriptors; accepts from start() on.
+  void add_listener(int descriptor, ListenKind kind);
+  void start();
+  /// Runs `task` on the worker's thread, inside a turn.
+  template <typename Task>
+  void post(Task&& task) {
+    boost::asio::post(context_, std::forward<Task>(task));
+  }
+  /// After post(stop_now): waits for the thread.
+  void join();
+
+  // On the worker's thread only, by post().
+  void publish(health::TopologyPtr topology);
+  void drain();
+  void stop_now();
+  [[nodiscard]] const engine::Stats& stats() const { return engine_.stats(); }
+  [[nodiscard]] std::uint64_t buffer_bytes() const { return engine_.buffer_bytes(); }
+
+ private:
+  // engine::Io
+  engine::WriteResult write(engine::ConnId id, std::span<const engine::ConstBytes> buffers) override;
+  void wait_writable(engine::ConnId id) override;
+  void set_reading(engine::ConnId id, engine::Reading reading) override;
+  void connect(engine::ConnId id, const resp::Address& address) override;
+  void close(engine::ConnId id) override;
+  void signal(const health::Signal& signal) override;
+
+  void run();
+  void end_turn();
+  void arm_tick();
+  health::TimePoint now();
+
+  void on_accepted(int descriptor, ListenKind kind);
+  Stream& add_stream(engine::ConnId id);
+  Stream* find(engine::ConnId id);
+  void free_if_done(Stream& stream);
+  void arm_read(Stream& stream);
+  void on_readable(Stream& stream, const boost::system::error_code& error);
+  void on_writable(Stream& stream, const boost::system::error_code& error);
+  void connect_to(Stream& stream, const boost::asio::generic::stream_protocol::endpoint& endpoint);
+  void on_connected(Stream& stream, const boost::system::error_code& error);
+  void resolve(Stream& stream, const resp::Address& address);
+  void connect_failed(engine::ConnId id, std::string why);
+
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::ip::tcp::resolver resolver_;
+  boost::asio::steady_timer tick_;
+  health::TimePoint tick_at_{};
+  bool tick_armed_ = false;
+  SharedCounts& shared_;
+  Hooks hooks_;
+  health::TimePoint now_{};
+  bool now_known_ = false;
+  bool draining_ = false;
+  bool stopping_ = false;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Stream>> streams_;  // all, closed ones with operations outstanding included
+  std::vector<Stream*> clients_;                  // by ConnId::index
+  std::vector<Stream*> links_;
+  engine::Engine engine_;
+  std::thread thread_;
+};
+
+}  // namespace fairlead::proxy
