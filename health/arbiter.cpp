@@ -293,7 +293,7 @@ void Arbiter::count_good_probe(const ServerReport& report) {
     suspicion.failed = true;
     return;
   }
-  if (report.asked_at < suspicion.since) return;
+  if (report.asked_at <= suspicion.since) return;
   if (report.run_id != suspicion.run_id) suspicion.good = 0;
   suspicion.run_id = report.run_id;
   ++suspicion.good;
@@ -321,10 +321,10 @@ void Arbiter::try_reopen(TimePoint now) {
 
 void Arbiter::try_verify(TimePoint now) {
   const auto found = server_reports_.find(target_->address);
-  if (found == server_reports_.end()) return;
+  if (found == server_reports_.end() || conflict_) return;
   const ServerReport& report = found->second;
-  if (can_serve(report) && report.asked_at >= target_->since) return open_route(report, now);
-  const bool answered = report.reachable && report.asked_at >= target_->since;
+  if (can_serve(report) && report.asked_at > target_->since) return open_route(report, now);
+  const bool answered = report.reachable && report.asked_at > target_->since;
   const bool login = report.failure == LinkFailure::login_refused;
   if (!answered && !login) return;
   auto fault = fault_of_master(target_->address, report);
@@ -390,7 +390,7 @@ bool Arbiter::authority_confirms(const std::string& run_id) const {
   for (const auto& [address, report] : sentinel_reports_) {
     if (!report.usable()) continue;
     any = true;
-    if (report.asked_at >= suspicion_->since && report.vote == route_->address) return true;
+    if (report.asked_at > suspicion_->since && report.vote == route_->address) return true;
   }
   return !any && run_id == route_->run_id;
 }

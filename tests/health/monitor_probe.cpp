@@ -1,4 +1,5 @@
-// Runs the Monitor against real servers and prints what it publishes and reports, with milliseconds since the start:
+// Runs the Monitor against real servers and prints what it publishes and reports, with milliseconds since the
+// start:
 //   monitor_probe sentinel 127.0.0.1:26379,127.0.0.1:26380 [name [password [seconds]]]
 //   monitor_probe server 127.0.0.1:6379,127.0.0.1:6380 - [password [seconds]]
 // One line per change of the route's state and one per event; integration tests read them.
@@ -22,13 +23,16 @@ using fairlead::health::TopologyPtr;
 using Clock = std::chrono::system_clock;
 
 // Wall-clock seconds, so that other programs can compare.
-double seconds_now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
+double seconds_now() {
+  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+}
 
 std::vector<fairlead::resp::Address> addresses_in(std::string_view list) {
   std::vector<fairlead::resp::Address> addresses;
   while (!list.empty()) {
     const auto comma = list.find(',');
-    if (const auto address = fairlead::resp::parse_address(list.substr(0, comma))) addresses.push_back(*address);
+    if (const auto address = fairlead::resp::parse_address(list.substr(0, comma)))
+      addresses.push_back(*address);
     list = comma == std::string_view::npos ? std::string_view() : list.substr(comma + 1);
   }
   return addresses;
