@@ -220,6 +220,8 @@ void Arbiter::aim_at(const Candidate& candidate, TimePoint now) {
   target_ = Target{candidate.address, candidate.epoch, now, {}, std::nullopt};
   outcome_.look_now = true;
   refresh_watch();
+  // A restart aims at the same address again and was told as such.
+  if (route_ && route_->address == candidate.address) return;
   say(EventKind::route_switching, Severity::warning, candidate.address,
       (route_ ? "the master is no longer " + to_string(route_->address) + " but "
               : std::string("the master is ")) +
@@ -334,7 +336,9 @@ void Arbiter::try_verify(TimePoint now) {
 }
 
 void Arbiter::open_route(const ServerReport& report, TimePoint now) {
-  const auto from = route_ ? "from " + to_string(route_->address) + " to " : std::string();
+  const bool moved = route_ && route_->address != target_->address;
+  const auto from = moved ? "from " + to_string(route_->address) + " to " : std::string();
+  const char* since = route_ ? " ms after the gate was closed" : " ms after the start";
   epoch_ = target_->epoch;
   const std::uint64_t term = std::max(epoch_, route_ ? route_->term : 0);
   route_ = Route{target_->address, report.run_id, report.redis_version, term, now};
@@ -343,7 +347,7 @@ void Arbiter::open_route(const ServerReport& report, TimePoint now) {
   rogues_.erase(route_->address);
   say(EventKind::route_verified, Severity::info, route_->address,
       "master " + from + to_string(route_->address) + " at term " + std::to_string(term) + ", " +
-          std::to_string(ms_between(closed_at_, now)) + " ms after the last route was closed");
+          std::to_string(ms_between(closed_at_, now)) + since);
   transition(GroupState::steady, now);
   if (commands_run_id_ != report.run_id) {
     commands_run_id_ = report.run_id;
