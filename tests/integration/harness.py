@@ -1,7 +1,8 @@
 """Starts the real servers and the proxy for the tests, on free ports of 127.0.0.1 and in a temporary directory.
 
 Everything started here ends with the test, also when the test is killed. What the processes wrote is printed when a
-test fails. FAIRLEAD_BIN names the program under test; anything that understands its command line will do.
+test fails. FAIRLEAD_BIN names the program under test (build/release/fairlead when it is not set); anything that
+understands its command line will do.
 """
 
 import atexit
@@ -21,7 +22,8 @@ import unittest
 
 from resp_client import Closed, RawClient, ReplyError
 
-FAIRLEAD = os.environ.get("FAIRLEAD_BIN", "")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FAIRLEAD = os.environ.get("FAIRLEAD_BIN") or str(ROOT / "build" / "release" / "fairlead")
 LOG_LINES_SHOWN = 60
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -259,8 +261,6 @@ class Fairlead:
     """The proxy under test. `backend` is what it is to serve: a RedisSet, or command line arguments."""
 
     def __init__(self, directory, backend, *args, name="fairlead", threads=2, env=None):
-        if not FAIRLEAD:
-            raise unittest.SkipTest("FAIRLEAD_BIN does not name the program")
         self.port = free_port()
         self.stats_port = free_port()
         backend_args = backend_arguments(backend) if isinstance(backend, RedisSet) else list(backend)

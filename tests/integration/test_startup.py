@@ -33,7 +33,7 @@ class Startup(TestCase):
             port = other.getsockname()[1]
             proxy = self.fairlead(self.set, "--listen", f"127.0.0.1:{port}")
             self.assertEqual(proxy.process.wait(), 1)
-            proxy.wait_log("level=error", f"127.0.0.1:{port}", "in use")
+            proxy.wait_log("level=error", f"127.0.0.1:{port}", "taken")
 
     def test_stats_port_taken(self):
         with socket.socket() as other:
@@ -42,7 +42,7 @@ class Startup(TestCase):
             port = other.getsockname()[1]
             proxy = self.fairlead(self.set, "--stats", f"127.0.0.1:{port}")
             self.assertEqual(proxy.process.wait(), 1)
-            proxy.wait_log("level=error", f"127.0.0.1:{port}", "in use")
+            proxy.wait_log("level=error", f"127.0.0.1:{port}", "taken")
 
     def test_address_of_another_machine(self):
         # 192.0.2.0/24 is for documentation: no machine has it.
