@@ -69,8 +69,6 @@ class Failover(TestCase):
         idle = self.open(self.proxy.port)
         self.assertEqual(idle.command("SET", "before", "1"), "OK")
         self.start_writers()
-        for replica in self.set.others(self.master):
-            replica.call("CONFIG", "RESETSTAT")
         self.set.failover()
         new_master = self.set.wait_for_other_master(self.master)
         announced = wait_until(self.announced, what="+switch-master")
