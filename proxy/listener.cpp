@@ -17,10 +17,11 @@ Listener::Listener(boost::asio::io_context& context, int descriptor, ListenKind 
     : descriptor_(context, descriptor), retry_(context), kind_(kind), accepted_(std::move(accepted)) {}
 
 void Listener::start() {
-  descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-    if (error) return;  // closed
-    accept_some();
-  });
+  descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [this](const boost::system::error_code& error) {
+                           if (error) return;  // closed
+                           accept_some();
+                         });
 }
 
 void Listener::close() {

@@ -41,7 +41,8 @@ void raise_descriptor_limit(std::uint32_t clients_max) {
   ::setrlimit(RLIMIT_NOFILE, &limit);
   constexpr std::uint32_t reserve = 1024;
   if (limit.rlim_cur < clients_max + reserve) {
-    log(LogLevel::warning, "fewer descriptors than max-clients needs; raise LimitNOFILE (ulimit -n) or lower max-clients",
+    log(LogLevel::warning,
+        "fewer descriptors than max-clients needs; raise LimitNOFILE (ulimit -n) or lower max-clients",
         {{"descriptors", std::to_string(limit.rlim_cur)}, {"max_clients", std::to_string(clients_max)}});
   }
 }
@@ -55,7 +56,8 @@ engine::EngineOptions options_of_worker(const Options& options, unsigned workers
   return mine;
 }
 
-/// The control thread's actor: owns the workers, the monitor and the stats listener; lives on the main thread.
+/// The control thread's actor: owns the workers, the monitor and the stats listener; lives on the main
+/// thread.
 class Server {
  public:
   Server(const Options& options, const ServerHooks& hooks);
@@ -145,7 +147,8 @@ void Server::make_workers() {
         if (++workers_drained_ == workers_.size()) stop();
       });
     };
-    workers_.push_back(std::make_unique<Worker>(mine, engine::ClientIds{i + 1, count}, shared_, std::move(hooks)));
+    workers_.push_back(
+        std::make_unique<Worker>(mine, engine::ClientIds{i + 1, count}, shared_, std::move(hooks)));
   }
 }
 
@@ -169,9 +172,10 @@ bool Server::open_listeners() {
 }
 
 bool Server::open_stats() {
-  HealthProvider provider{[this] { return fault(); }, [this] { return not_ready(); }, [this] { return metrics(); }};
-  HttpHandler handler =
-      require_login({options_.stats.user, options_.stats.password}, probe_paths(), make_routes(std::move(provider)));
+  HealthProvider provider{[this] { return fault(); }, [this] { return not_ready(); },
+                          [this] { return metrics(); }};
+  HttpHandler handler = require_login({options_.stats.user, options_.stats.password}, probe_paths(),
+                                      make_routes(std::move(provider)));
   http_ = std::make_unique<HttpServer>(context_, options_.stats.listen, HttpLimits{}, std::move(handler));
   const std::vector<std::string> errors = http_->start();
   for (const std::string& error : errors) log(LogLevel::error, error);
@@ -194,7 +198,8 @@ void Server::wait_for_signal() {
 
 void Server::on_signal_number(int number) {
   if (number == SIGHUP) {
-    log(LogLevel::warning, "this version cannot reload its configuration yet; restart it instead (SIGTERM drains first)");
+    log(LogLevel::warning,
+        "this version cannot reload its configuration yet; restart it instead (SIGTERM drains first)");
   } else if (number == SIGTERM && !draining_) {
     begin_drain();
   } else {
@@ -307,6 +312,8 @@ std::string Server::metrics() const {
 
 }  // namespace
 
-int run_server(const Options& options, const ServerHooks& hooks) { return Server(options, hooks).run(); }
+int run_server(const Options& options, const ServerHooks& hooks) {
+  return Server(options, hooks).run();
+}
 
 }  // namespace fairlead::proxy

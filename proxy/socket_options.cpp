@@ -33,15 +33,21 @@ std::string explain(const resp::Address& address, int error) {
   const std::string where = "cannot listen on " + resp::to_string(address) + ": ";
   switch (error) {
     case EADDRINUSE:
-      if (address.is_unix) return where + "another process listens there; stop it or choose another path with --listen";
+      if (address.is_unix)
+        return where + "another process listens there; stop it or choose another path with --listen";
       return where + "the port is taken by another process; stop it (`ss -ltnp 'sport = :" +
              std::to_string(address.port) + "'` names it) or choose another address with --listen";
     case EADDRNOTAVAIL:
-      return where + "this host has no such address; correct --listen, or set `freebind = true` to listen before it arrives";
+      return where +
+             "this host has no such address; correct --listen, or set `freebind = true` to listen before it "
+             "arrives";
     case EACCES:
-      return where + "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE, a unix socket a writable folder";
-    case ENAMETOOLONG: return where + "the path is too long for a unix socket (107 bytes)";
-    default: return where + std::strerror(error);
+      return where +
+             "permission denied; ports below 1024 need CAP_NET_BIND_SERVICE, a unix socket a writable folder";
+    case ENAMETOOLONG:
+      return where + "the path is too long for a unix socket (107 bytes)";
+    default:
+      return where + std::strerror(error);
   }
 }
 
@@ -85,7 +91,8 @@ ListenResult listen_tcp(const resp::Address& address, unsigned count, Freebind f
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const std::string port = std::to_string(address.port);
-  const int failure = ::getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), port.c_str(), &hints, &found);
+  const int failure =
+      ::getaddrinfo(address.host.empty() ? nullptr : address.host.c_str(), port.c_str(), &hints, &found);
   if (failure != 0) {
     result.error = "cannot listen on " + resp::to_string(address) + ": the name '" + address.host +
                    "' has no address (" + ::gai_strerror(failure) + "); correct --listen";
@@ -138,7 +145,9 @@ ListenResult listen_unix(const resp::Address& address, unsigned count) {
     result.error = explain(address, errno);
     return result;
   }
-  const auto bind_once = [&] { return ::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof(name)); };
+  const auto bind_once = [&] {
+    return ::bind(descriptor, reinterpret_cast<const sockaddr*>(&name), sizeof(name));
+  };
   int failed = bind_once();
   if (failed != 0 && errno == EADDRINUSE && is_stale(name)) {
     ::unlink(address.host.c_str());

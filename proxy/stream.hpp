@@ -1,8 +1,8 @@
-// One socket of a worker, a client's or a backend link's: what the Asio shell must remember of it. The Engine knows it
-// by its ConnId only.
+// One socket of a worker, a client's or a backend link's: what the Asio shell must remember of it. The Engine
+// knows it by its ConnId only.
 //
-// Owned by the Worker. Closed when the Engine says so, but kept until no asynchronous operation is outstanding on it:
-// handlers capture {Worker*, Stream*}, and the check of `closed` is their first line.
+// Owned by the Worker. Closed when the Engine says so, but kept until no asynchronous operation is
+// outstanding on it: handlers capture {Worker*, Stream*}, and the check of `closed` is their first line.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>

@@ -98,7 +98,9 @@ void Worker::arm_tick() {
 
 // --- Control
 
-void Worker::publish(health::TopologyPtr topology) { engine_.on_topology(std::move(topology), now()); }
+void Worker::publish(health::TopologyPtr topology) {
+  engine_.on_topology(std::move(topology), now());
+}
 
 void Worker::drain() {
   draining_ = true;
@@ -113,7 +115,9 @@ void Worker::stop_now() {
   stopping_ = true;
 }
 
-void Worker::signal(const health::Signal& signal) { hooks_.signal(signal); }
+void Worker::signal(const health::Signal& signal) {
+  hooks_.signal(signal);
+}
 
 // --- Streams
 
@@ -163,7 +167,8 @@ void Worker::on_accepted(int descriptor, ListenKind kind) {
     if (!fits) engine_.count_refused();
     const std::string_view refusal = engine::Engine::refusal();
     // Best effort, as Redis does it: a fresh socket has room for one line.
-    [[maybe_unused]] const ssize_t sent = ::send(descriptor, refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    [[maybe_unused]] const ssize_t sent =
+        ::send(descriptor, refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::close(descriptor);
     return;
   }
@@ -171,7 +176,8 @@ void Worker::on_accepted(int descriptor, ListenKind kind) {
   Stream& stream = add_stream(id);
   error_code error;
   // The protocol of a generic socket matters for nothing but opening it, which was done.
-  stream.socket.assign(asio::generic::stream_protocol(kind == ListenKind::tcp ? AF_INET : AF_UNIX, 0), descriptor, error);
+  stream.socket.assign(asio::generic::stream_protocol(kind == ListenKind::tcp ? AF_INET : AF_UNIX, 0),
+                       descriptor, error);
   if (error) {
     ::close(descriptor);
     engine_.on_error(id, error.message(), now());
@@ -296,17 +302,18 @@ void Worker::connect(ConnId id, const resp::Address& address) {
 
 void Worker::resolve(Stream& stream, const resp::Address& address) {
   ++stream.outstanding;
-  resolver_.async_resolve(address.host, std::to_string(address.port), asio::ip::tcp::resolver::numeric_service,
-                          [this, s = &stream](const error_code& error, asio::ip::tcp::resolver::results_type found) {
-                            --s->outstanding;
-                            if (s->closed) {
-                              free_if_done(*s);
-                            } else if (error || found.empty()) {
-                              engine_.on_connect_failed(s->id, "the name has no address: " + error.message(), now());
-                            } else {
-                              connect_to(*s, found.begin()->endpoint());
-                            }
-                          });
+  resolver_.async_resolve(
+      address.host, std::to_string(address.port), asio::ip::tcp::resolver::numeric_service,
+      [this, s = &stream](const error_code& error, asio::ip::tcp::resolver::results_type found) {
+        --s->outstanding;
+        if (s->closed) {
+          free_if_done(*s);
+        } else if (error || found.empty()) {
+          engine_.on_connect_failed(s->id, "the name has no address: " + error.message(), now());
+        } else {
+          connect_to(*s, found.begin()->endpoint());
+        }
+      });
 }
 
 void Worker::connect_to(Stream& stream, const asio::generic::stream_protocol::endpoint& endpoint) {
@@ -318,7 +325,8 @@ void Worker::connect_to(Stream& stream, const asio::generic::stream_protocol::en
   }
   if (endpoint.protocol().family() != AF_UNIX) prepare_backend_socket(stream.socket.native_handle());
   ++stream.outstanding;
-  stream.socket.async_connect(endpoint, [this, s = &stream](const error_code& result) { on_connected(*s, result); });
+  stream.socket.async_connect(endpoint,
+                              [this, s = &stream](const error_code& result) { on_connected(*s, result); });
 }
 
 /// The Engine must not be called from inside connect(): tell it in a handler of its own.

@@ -1,8 +1,9 @@
-// One worker: a thread with its own io_context, its sockets and its Engine. The Asio shell around the pure Engine: it
-// does what the Engine orders and tells it what happened, and decides nothing.
+// One worker: a thread with its own io_context, its sockets and its Engine. The Asio shell around the pure
+// Engine: it does what the Engine orders and tells it what happened, and decides nothing.
 //
-// Everything here runs on the worker's thread, but for the constructor, start(), post() and join(). Workers share
-// nothing but immutable topologies, and one counter of clients that is touched when a client comes or goes.
+// Everything here runs on the worker's thread, but for the constructor, start(), post() and join(). Workers
+// share nothing but immutable topologies, and one counter of clients that is touched when a client comes or
+// goes.
 #pragma once
 
 #include <atomic>

@@ -119,6 +119,7 @@ class Engine {
   Handled dispatch_raw(Session& session, const resp::CommandResult& read, health::TimePoint now);
   bool may_dispatch(Session& session, health::TimePoint now, Handled* handled);
   BackendLink* link_for(Session& session, RouteKind kind, health::TimePoint now);
+  void prime_offset(BackendLink& link);
   void describe(Request& request, const Session& session, const resp::CommandSpec* spec,
                 const resp::CommandView& command, Routing routing);
   void note_mode(Session& session, const Request& request, Routing routing);

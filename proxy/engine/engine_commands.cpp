@@ -15,6 +15,15 @@ using resp::CommandView;
 using resp::LeaseSpan;
 using resp::ReadStatus;
 
+namespace {
+
+/// Queued in a transaction, these change the link and not the session that they are meant for.
+bool marks_the_link(CommandId id) {
+  return id == CommandId::client || id == CommandId::client_setname || id == CommandId::client_setinfo;
+}
+
+}  // namespace
+
 void Engine::run(Session& session, TimePoint now) {
   if (session.wait != Wait::none) return;
   if (session.resubscribe && !subscribe_again(session, now)) return;
@@ -337,6 +346,9 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   BackendLink* link = link_for(session, routing.kind, now);
   if (link == nullptr) return Handled::wait;
 
+  const bool waits_for_replicas =
+      spec != nullptr && (spec->id == CommandId::wait || spec->id == CommandId::waitaof);
+  if (waits_for_replicas && link->leased) prime_offset(*link);
   Request* request = slab_.take();
   request->session = &session;
   request->on_lease = link->leased;
@@ -354,6 +366,17 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   }
   mark_dirty(*link);
   return Handled::consumed;
+}
+
+/// WAIT compares with the replication offset after the last command of its own connection, which is 0 on a
+/// fresh one: it would answer at once. Any command before it makes it right; the session's writes were
+/// answered before the lease.
+void Engine::prime_offset(BackendLink& link) {
+  Request* ping = slab_.take();
+  ping->kind = RequestKind::swallow;
+  text_.clear();
+  resp::append_command(text_, {"PING"});
+  link.append(buffers_, ping, text_);
 }
 
 void Engine::describe(Request& request, const Session& session, const resp::CommandSpec* spec,
@@ -450,10 +473,7 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
       break;
     default:
       if (is_subscribe(request.id) || is_unsubscribe(request.id)) mode.subscribed = true;
-      // CLIENT SETNAME and their like, queued in a transaction, name the link and not the client.
-      if (mode.in_multi && routing.lease == LeaseSpan::none && request.id != CommandId::other) {
-        session.lease->unclean = true;
-      }
+      if (mode.in_multi && marks_the_link(request.id)) session.lease->unclean = true;
       break;
   }
 }

@@ -30,7 +30,7 @@ class ReadBuffer {
   /// Looks at `size` bytes that were received at the start of the shared chunk. Only while empty.
   void adopt(const ChunkRef& shared, std::size_t size);
   /// Room to receive into behind the unread bytes. `needed` is how many unread bytes the unfinished frame
-  /// wants in all; the room never exceeds what has already arrived by more than a factor of two, or 16 KiB.
+  /// wants in all; the chunk never exceeds what has already arrived by more than a factor of four, or 16 KiB.
   [[nodiscard]] MutableBytes room(ChunkPool& pool, std::uint64_t needed);
   void received(std::size_t size);
 

@@ -1,0 +1,23 @@
+// The running proxy: control thread (monitor, stats listener, signals) and one worker thread per core.
+// run_server is called by the `run` and `demo` subcommands on the main thread, which becomes the control
+// thread.
+#pragma once
+
+#include <functional>
+
+#include "health/event.hpp"
+#include "proxy/options.hpp"
+
+namespace fairlead::proxy {
+
+/// Called on the control thread.
+struct ServerHooks {
+  std::function<void()> on_ready;                      // once: listeners open and the first route verified
+  std::function<void(const health::Event&)> on_event;  // every event, beside the log
+};
+
+/// Runs until SIGTERM (drains first), SIGINT or SIGQUIT. Returns the program's exit code: 0, or 1 when it
+/// could not start (port taken, bad address), after having said why on the log.
+int run_server(const Options& options, const ServerHooks& hooks = {});
+
+}  // namespace fairlead::proxy

@@ -1,0 +1,224 @@
+#include "engine_world.hpp"
+
+using namespace fairlead;
+using namespace fairlead::engine;
+
+TEST_CASE("clients_max") {
+  EngineOptions options;
+  options.limits.clients_max = 2;
+  World world(options);
+  const ConnId one = world.client();
+  const ConnId two = world.client();
+  CHECK_FALSE(world.engine.on_accept(world.now).valid());
+  CHECK(world.engine.stats().clients_refused == 1);
+  CHECK(Engine::refusal() == "-ERR max number of clients reached\r\n");
+  world.engine.on_error(one, "gone", world.now);
+  world.turn();
+  CHECK(world.engine.on_accept(world.now).valid());
+  CHECK(world.io.at(two).open);
+}
+
+TEST_CASE("a name of the past reaches nobody") {
+  World world;
+  const ConnId old = world.client();
+  world.engine.on_error(old, "gone", world.now);
+  world.turn();
+  const ConnId next = world.client();
+  CHECK(next.index == old.index);
+  CHECK(world.engine.read_space(old).size == 0);
+  world.engine.on_end_of_file(old, world.now);
+  world.engine.on_writable(old, world.now);
+  CHECK(world.io.at(next).open);
+}
+
+TEST_CASE("query_buffer_bytes_max closes a client with too large a command") {
+  EngineOptions options;
+  options.limits.query_buffer_bytes_max = 100000;
+  World world(options);
+  const ConnId client = world.client();
+  world.feed(client, "*2\r\n$3\r\nSET\r\n$500000000\r\n" + std::string(99000, 'x'));
+  CHECK(world.io.at(client).open);
+  world.feed(client, std::string(70000, 'x'));
+  CHECK_FALSE(world.io.at(client).open);
+  CHECK(world.engine.stats().query_buffer_closed == 1);
+}
+
+TEST_CASE("memory grows with what arrived, not with what was announced") {
+  World world;
+  std::vector<ConnId> clients;
+  const std::uint64_t before = world.engine.buffer_bytes();
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(world.client());
+    world.feed(clients.back(), i % 2 == 0 ? "*2147483647\r\n$536870912\r\nabc"
+                                          : "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$536870912\r\nx");
+  }
+  for (const ConnId id : clients) CHECK(world.engine.read_space(id).size > 0);
+  CHECK((world.engine.buffer_bytes() - before) / 100 <= 32 * 1024);
+}
+
+TEST_CASE(
+    "output: a client that does not read is paused, then closed at its limit, and nobody waits for it") {
+  EngineOptions options;
+  options.limits.output_pause_bytes = 1000;
+  options.limits.output_buffer_bytes_max = 5000;
+  ReadyWorld world(options);
+  const ConnId slow = world.client();
+  const ConnId quick = world.client();
+  world.io.at(slow).capacity = 0;
+  const std::string reply = "$900\r\n" + std::string(900, 'x') + "\r\n";
+  world.feed(slow, "GET a\r\nGET a\r\nGET a\r\n");
+  world.feed(world.shared, reply + reply + reply);
+  world.take(world.shared);
+  SECTION("its next commands wait") {
+    world.feed(slow, "GET b\r\n");
+    CHECK(world.take(world.shared).empty());
+    CHECK(world.engine.stats().output_pauses == 1);
+    CHECK(world.io.at(slow).reading == Reading::off);
+    world.feed(quick, "GET c\r\n");
+    CHECK(world.got(world.shared) == Strings{"GET c"});
+    world.feed(world.shared, "+C\r\n");
+    world.io.at(slow).capacity = SIZE_MAX;
+    world.engine.on_writable(slow, world.now);
+    world.turn();
+    CHECK(world.take(slow) == reply + reply + reply);
+    CHECK(world.got(world.shared) == Strings{"GET b"});
+  }
+  SECTION("beyond the limit it is closed") {
+    world.io.at(slow).capacity = SIZE_MAX;
+    world.engine.on_writable(slow, world.now);
+    world.turn();
+    world.take(slow);
+    world.io.at(slow).capacity = 0;
+    world.feed(slow, "GET d\r\n");
+    world.feed(quick, "GET e\r\n");
+    world.feed(world.shared, "$6000\r\n" + std::string(6000, 'x') + "\r\n+E\r\n");
+    CHECK_FALSE(world.io.at(slow).open);
+    CHECK(world.engine.stats().output_buffer_closed == 1);
+    CHECK(world.take(quick) == "+E\r\n");
+  }
+}
+
+TEST_CASE("pipeline_depth_max: more commands wait until half is answered") {
+  EngineOptions options;
+  options.limits.pipeline_depth_max = 10;
+  ReadyWorld world(options);
+  const ConnId client = world.client();
+  std::string many;
+  std::string replies;
+  for (int i = 0; i < 100; ++i) {
+    many += "GET a\r\n";
+    replies += ":" + std::to_string(i) + "\r\n";
+  }
+  world.feed(client, many);
+  CHECK(world.got(world.shared).size() == 10);
+  CHECK(world.engine.stats().pipeline_pauses >= 1);
+  std::size_t answered = 0;
+  std::string received;
+  for (std::size_t at = 0; at < replies.size();) {
+    const std::size_t end = replies.find('\n', at) + 1;
+    world.feed(world.shared, replies.substr(at, end - at));
+    received += world.take(client);
+    at = end;
+    ++answered;
+    CHECK(world.got(world.shared).size() <= 10);
+  }
+  CHECK(received == replies);
+}
+
+TEST_CASE("link_backlog_bytes_max: commands wait while a link has too much to write") {
+  EngineOptions options;
+  options.limits.link_backlog_bytes_max = 1000;
+  ReadyWorld world(options);
+  world.io.at(world.shared).capacity = 0;
+  const ConnId client = world.client();
+  const std::string set = "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$800\r\n" + std::string(800, 'v') + "\r\n";
+  world.feed(client, set + set + set);
+  CHECK(world.engine.stats().backlog_pauses == 1);
+  CHECK(world.io.at(client).reading == Reading::off);
+  world.io.at(world.shared).capacity = SIZE_MAX;
+  world.engine.on_writable(world.shared, world.now);
+  world.turn();
+  CHECK(world.take(world.shared) == set + set + set);
+}
+
+TEST_CASE("leased_links_max: leases wait for each other") {
+  EngineOptions options;
+  options.limits.leased_links_max = 1;
+  ReadyWorld world(options);
+  const ConnId one = world.client();
+  const ConnId two = world.client();
+  world.feed(one, "BLPOP q 0\r\n");
+  const ConnId lease = world.log_in();
+  world.take(lease);
+  world.feed(two, "BLPOP r 0\r\n");
+  CHECK(world.io.links.size() == 2);
+  CHECK(world.engine.stats().lease_waits == 1);
+  world.feed(lease, "*-1\r\n");
+  CHECK(world.got(lease) == Strings{"BLPOP r 0"});
+}
+
+TEST_CASE("hold_bytes_max: beyond it commands are not held but answered") {
+  EngineOptions options;
+  options.limits.hold_bytes_max = 100;
+  World world(options);
+  const ConnId one = world.client();
+  const ConnId two = world.client();
+  world.feed(one, "SET a " + std::string(80, 'x') + "\r\n");
+  CHECK(world.take(one).empty());
+  world.feed(two, "SET b " + std::string(80, 'x') + "\r\n");
+  CHECK(world.take(two).rfind("-MASTERDOWN ", 0) == 0);
+  CHECK(world.engine.stats().hold_overflows == 1);
+  world.publish("a");
+  world.log_in();
+}
+
+TEST_CASE("before login nothing passes, and announced sizes are small") {
+  EngineOptions options;
+  options.client_password = "secret";
+  ReadyWorld* none = nullptr;
+  (void)none;
+  World world(options);
+  world.publish("a");
+  const ConnId client = world.client();
+  world.feed(client, "GET a\r\nPING\r\nFOO bar\r\nGET\r\nAUTH wrong\r\nHELLO 3\r\n");
+  CHECK(world.take(client) ==
+        "-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n"
+        "-ERR unknown command 'FOO', with args beginning with: 'bar' \r\n"
+        "-ERR wrong number of arguments for 'get' command\r\n"
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
+        "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
+        "<pass> "
+        "option can be used to authenticate the client and select the RESP protocol version at the same "
+        "time\r\n");
+  CHECK(world.io.links.empty());
+  CHECK(world.engine.stats().login_failures == 1);
+  SECTION("AUTH") {
+    world.feed(client, "AUTH secret\r\n");
+  }
+  SECTION("AUTH with the default user") {
+    world.feed(client, "AUTH default secret\r\n");
+  }
+  SECTION("HELLO") {
+    world.feed(client, "HELLO 2 AUTH default secret\r\n");
+  }
+  world.take(client);
+  world.feed(client, "PING\r\n");
+  CHECK(world.take(client) == "+PONG\r\n");
+  world.feed(client, "RESET\r\nPING\r\n");
+  CHECK(world.take(client) == "+RESET\r\n-NOAUTH Authentication required.\r\n");
+  world.feed(client, "*11\r\n");
+  CHECK(world.take(client) == "-ERR Protocol error: unauthenticated multibulk length\r\n");
+}
+
+TEST_CASE("an idle client holds no buffer") {
+  ReadyWorld world;
+  const std::uint64_t before = world.engine.buffer_bytes();
+  std::vector<ConnId> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(world.client());
+    world.feed(clients.back(), "GET a\r\n");
+    world.feed(world.shared, "+A\r\n");
+    world.take(clients.back());
+  }
+  CHECK(world.engine.buffer_bytes() <= before);
+}

@@ -1,0 +1,194 @@
+// An Engine in a world of memory: clients and servers are strings, time stands still unless a test moves it.
+// Every test can run with whole reads, or byte by byte.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/engine/engine.hpp"
+#include "resp/command_reader.hpp"
+
+namespace fairlead::engine {
+
+using namespace std::chrono_literals;
+
+/// What the shell would do, written down.
+class FakeIo final : public Io {
+ public:
+  struct Connection {
+    std::string written;
+    resp::Address address;
+    Reading reading = Reading::on;
+    bool open = true;
+    bool waits_writable = false;
+    std::size_t capacity = SIZE_MAX;  // bytes the socket still takes
+    bool broken = false;
+  };
+
+  WriteResult write(ConnId id, std::span<const ConstBytes> buffers) override {
+    Connection& c = at(id);
+    REQUIRE(c.open);
+    ++writes;
+    if (c.broken) return {WriteStatus::failed, 0};
+    std::size_t total = 0;
+    for (const ConstBytes& b : buffers) {
+      const std::size_t room = std::min(b.size, c.capacity);
+      c.written.append(b.data, room);
+      if (c.capacity != SIZE_MAX) c.capacity -= room;
+      total += room;
+      if (room < b.size) return {WriteStatus::would_block, total};
+    }
+    return {WriteStatus::done, total};
+  }
+  void wait_writable(ConnId id) override { at(id).waits_writable = true; }
+  void set_reading(ConnId id, Reading reading) override { at(id).reading = reading; }
+  void connect(ConnId id, const resp::Address& address) override {
+    at(id).address = address;
+    links.push_back(id);
+  }
+  void close(ConnId id) override { at(id).open = false; }
+  void signal(const health::Signal& signal) override { signals.push_back(signal); }
+
+  Connection& at(ConnId id) { return connections[{static_cast<int>(id.side), id.index, id.generation}]; }
+
+  std::map<std::tuple<int, std::uint32_t, std::uint32_t>, Connection> connections;
+  std::vector<ConnId> links;  // in the order they were opened
+  std::vector<health::Signal> signals;
+  std::size_t writes = 0;
+};
+
+enum class Chunking { whole, single_bytes };
+
+class World {
+ public:
+  explicit World(EngineOptions options = {}, Chunking chunking = Chunking::whole)
+      : engine(io, options, {1, 1}, now), chunking_(chunking) {}
+
+  /// A steady topology with this master.
+  void publish(const std::string& host, std::uint64_t term = 1,
+               health::GroupState state = health::GroupState::steady) {
+    auto topology = std::make_shared<health::Topology>();
+    topology->version = ++version;
+    topology->commands = resp::CommandTable::built_in();
+    health::Shard shard;
+    shard.state = state;
+    shard.route = health::Route{{host, 6379, false}, "run-" + host, "7.0.15", term, now};
+    topology->shards.push_back(shard);
+    engine.on_topology(topology, now);
+    turn();
+  }
+
+  ConnId client() {
+    const ConnId id = engine.on_accept(now);
+    REQUIRE(id.valid());
+    io.at(id).open = true;
+    return id;
+  }
+
+  void feed(ConnId id, std::string_view bytes) {
+    const std::size_t step = chunking_ == Chunking::single_bytes ? 1 : 60000;
+    for (std::size_t at = 0; at < bytes.size(); at += step) {
+      const std::string_view piece = bytes.substr(at, step);
+      std::size_t fed = 0;
+      while (fed < piece.size() && io.at(id).open) {
+        const MutableBytes space = engine.read_space(id);
+        REQUIRE(space.size > 0);
+        const std::size_t n = std::min(space.size, piece.size() - fed);
+        std::copy_n(piece.data() + fed, n, space.data);
+        engine.on_bytes(id, n, now);
+        fed += n;
+      }
+      if (chunking_ == Chunking::single_bytes) turn();
+    }
+    turn();
+  }
+
+  void turn() {
+    while (engine.end_turn(now)) {
+    }
+  }
+
+  void pass(std::chrono::milliseconds time) {
+    now += time;
+    turn();
+  }
+
+  /// What was written to the connection since the last call.
+  std::string take(ConnId id) { return std::exchange(io.at(id).written, {}); }
+
+  /// The newest link: connected and logged in as a master. Returns its name.
+  ConnId log_in(std::size_t link) {
+    const ConnId id = io.links.at(link);
+    engine.on_connected(id, now);
+    turn();
+    answer_login(id);
+    return id;
+  }
+  ConnId log_in() { return log_in(io.links.size() - 1); }
+
+  void answer_login(ConnId id) {
+    for (const std::string& word : commands(take(id))) {
+      if (word == "ROLE") {
+        feed(id, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+      } else if (word.rfind("HELLO", 0) == 0) {
+        feed(id, "%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n");
+      } else {
+        feed(id, "+OK\r\n");
+      }
+    }
+  }
+
+  /// A byte stream as commands, arguments joined by blanks.
+  static std::vector<std::string> commands(const std::string& bytes) {
+    resp::CommandLimits limits;
+    resp::CommandReader reader(limits);
+    resp::CommandScratch scratch;
+    std::vector<std::string> all;
+    std::string_view rest = bytes;
+    while (!rest.empty()) {
+      const auto r = reader.read(rest, scratch, resp::LoginState::authenticated);
+      REQUIRE(r.status == resp::ReadStatus::command);
+      CHECK(r.canonical);
+      std::string joined;
+      for (std::uint32_t i = 0; i < r.command.size(); ++i) {
+        joined += (i == 0 ? "" : " ") + std::string(r.command[i]);
+      }
+      all.push_back(joined);
+      rest.remove_prefix(r.frame_bytes);
+    }
+    return all;
+  }
+  std::vector<std::string> got(ConnId link) { return commands(take(link)); }
+
+  FakeIo io;
+  health::TimePoint now{1h};
+  std::uint64_t version = 0;
+  Engine engine;
+
+ private:
+  Chunking chunking_;
+};
+
+using Strings = std::vector<std::string>;
+
+/// A world with a master, and its first shared link ready.
+struct ReadyWorld : World {
+  explicit ReadyWorld(EngineOptions options = {}, Chunking chunking = Chunking::whole)
+      : World(options, chunking) {
+    publish("a");
+    const ConnId first = client();
+    feed(first, "GET warm\r\n");
+    shared = log_in();
+    REQUIRE(got(shared) == Strings{"GET warm"});
+    feed(shared, "$-1\r\n");
+    REQUIRE(take(first) == "$-1\r\n");
+    engine.on_error(first, "gone", now);
+    turn();
+  }
+  ConnId shared;
+};
+
+}  // namespace fairlead::engine

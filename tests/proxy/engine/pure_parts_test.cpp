@@ -1,0 +1,361 @@
+// The small pure parts of the engine: the replay table, the router, the gate, login on a link, local answers.
+#include <catch2/catch.hpp>
+
+#include "proxy/engine/link_login.hpp"
+#include "proxy/engine/local_reply.hpp"
+#include "proxy/engine/replay.hpp"
+#include "proxy/engine/router.hpp"
+#include "proxy/engine/write_gate.hpp"
+#include "resp/writer.hpp"
+
+using namespace fairlead;
+using namespace fairlead::engine;
+using namespace std::chrono_literals;
+
+TEST_CASE("the replay table, every row: what may have been executed is never dispatched again") {
+  for (const SentState sent : {SentState::unsent, SentState::partial, SentState::sent}) {
+    for (unsigned bits = 0; bits < 32; ++bits) {
+      RequestClass traits;
+      traits.repeatable = (bits & 1) != 0;
+      traits.blocking = (bits & 2) != 0;
+      traits.in_transaction = (bits & 4) != 0;
+      traits.is_exec = (bits & 8) != 0;
+      traits.script = (bits & 16) != 0;
+      const LossOutcome outcome = on_link_lost(sent, traits);
+      const bool whole = sent == SentState::sent;
+      LossOutcome expected = LossOutcome::uncertain;
+      if (traits.is_exec) {
+        expected = whole ? LossOutcome::uncertain : LossOutcome::discard_transaction;
+      } else if (traits.in_transaction) {
+        expected = LossOutcome::discard_transaction;
+      } else if (!whole || traits.repeatable || traits.blocking) {
+        expected = LossOutcome::redispatch;
+      }
+      CHECK(outcome == expected);
+    }
+  }
+}
+
+TEST_CASE("refusals, every kind: only errors that prove a lost role are held") {
+  using K = resp::ServerErrorKind;
+  const K held[] = {K::read_only, K::loading, K::master_down, K::unblocked};
+  for (int k = 0; k <= static_cast<int>(K::unkillable); ++k) {
+    const auto kind = static_cast<K>(k);
+    const bool expected = std::find(std::begin(held), std::end(held), kind) != std::end(held);
+    CHECK(is_evidence(kind) == expected);
+    CHECK((on_refusal(kind, {}) == RefusalOutcome::redispatch) == expected);
+    RequestClass queued;
+    queued.in_transaction = true;
+    CHECK(on_refusal(kind, queued) == RefusalOutcome::pass);
+  }
+}
+
+namespace {
+
+struct Command {
+  explicit Command(const std::vector<std::string>& args) {
+    resp::append_command(bytes, args);
+    resp::CommandLimits limits;
+    resp::CommandReader reader(limits);
+    view = reader.read(bytes, scratch, resp::LoginState::authenticated).command;
+  }
+  std::string bytes;
+  resp::CommandScratch scratch;
+  resp::CommandView view;
+};
+
+RouteKind routed(const std::vector<std::string>& args, const SessionMode& mode) {
+  const Command command(args);
+  return route(resp::CommandTable::built_in()->find(command.view), command.view, mode).kind;
+}
+
+}  // namespace
+
+TEST_CASE("routes by what the session is in the middle of") {
+  SessionMode plain;
+  plain.authenticated = true;
+  SessionMode multi = plain;
+  multi.in_multi = multi.has_lease = true;
+  SessionMode lost = multi;
+  lost.transaction_lost = true;
+  SessionMode subscribed2 = plain;
+  subscribed2.subscribed = subscribed2.has_lease = true;
+  SessionMode subscribed3 = subscribed2;
+  subscribed3.version = resp::Version::resp3;
+  SessionMode leased = plain;
+  leased.has_lease = true;
+  SessionMode raw = leased;
+  raw.raw = true;
+  SessionMode stranger;
+  using R = RouteKind;
+  struct Row {
+    std::vector<std::string> command;
+    R plain, multi, lost, subscribed2, subscribed3, leased, raw, stranger;
+  };
+  const Row rows[] = {
+      {{"GET", "a"},
+       R::shared,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"PING"},
+       R::local,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::local,
+       R::local,
+       R::raw,
+       R::unauthenticated},
+      {{"SELECT", "1"},
+       R::select,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"AUTH", "x"},
+       R::local,
+       R::not_in_transaction,
+       R::not_in_transaction,
+       R::leased,
+       R::local,
+       R::local,
+       R::raw,
+       R::local},
+      {{"QUIT"}, R::local, R::local, R::local, R::local, R::local, R::local, R::local, R::local},
+      {{"RESET"}, R::local, R::local, R::local, R::local, R::local, R::local, R::local, R::local},
+      {{"MULTI"},
+       R::leased,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"EXEC"},
+       R::shared,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"BLPOP", "q", "0"},
+       R::leased,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"SUBSCRIBE", "c"},
+       R::leased,
+       R::not_in_transaction,
+       R::not_in_transaction,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"MONITOR"},
+       R::raw,
+       R::not_in_transaction,
+       R::not_in_transaction,
+       R::raw,
+       R::raw,
+       R::raw,
+       R::raw,
+       R::unauthenticated},
+      {{"CLIENT", "REPLY", "OFF"},
+       R::raw,
+       R::not_in_transaction,
+       R::not_in_transaction,
+       R::raw,
+       R::raw,
+       R::raw,
+       R::raw,
+       R::unauthenticated},
+      {{"SHUTDOWN"},
+       R::refused,
+       R::refused,
+       R::refused,
+       R::refused,
+       R::refused,
+       R::refused,
+       R::raw,
+       R::unauthenticated},
+      {{"NOSUCH"},
+       R::leased,
+       R::leased,
+       R::discarded,
+       R::leased,
+       R::leased,
+       R::leased,
+       R::raw,
+       R::unknown_before_login},
+      {{"ECHO"},
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::raw,
+       R::wrong_arity},
+      {{"POST", "/"},
+       R::hang_up,
+       R::hang_up,
+       R::hang_up,
+       R::hang_up,
+       R::hang_up,
+       R::hang_up,
+       R::hang_up,
+       R::hang_up},
+  };
+  for (const Row& row : rows) {
+    INFO(row.command[0]);
+    CHECK(routed(row.command, plain) == row.plain);
+    CHECK(routed(row.command, multi) == row.multi);
+    CHECK(routed(row.command, lost) == row.lost);
+    CHECK(routed(row.command, subscribed2) == row.subscribed2);
+    CHECK(routed(row.command, subscribed3) == row.subscribed3);
+    CHECK(routed(row.command, leased) == row.leased);
+    CHECK(routed(row.command, raw) == row.raw);
+    CHECK(routed(row.command, stranger) == row.stranger);
+  }
+}
+
+TEST_CASE("the gate: closed at first, opened by a steady topology only, timed from its closing") {
+  const health::TimePoint start{1h};
+  WriteGate gate(10s, start);
+  health::Topology topology;
+  topology.version = 1;
+  topology.shards.emplace_back();
+  CHECK(gate.verdict(start) == GateVerdict::hold);
+  CHECK(gate.verdict(start + 10s) == GateVerdict::fail);
+  CHECK_FALSE(gate.on_topology(topology, start + 1s));  // no route
+  topology.version = 2;
+  topology.shards[0].state = health::GroupState::steady;
+  topology.shards[0].route = health::Route{};
+  CHECK(gate.on_topology(topology, start + 2s));
+  CHECK(gate.verdict(start + 60s) == GateVerdict::dispatch);
+  CHECK(gate.close(start + 60s));
+  CHECK_FALSE(gate.close(start + 65s));                  // the clock of the hold does not begin anew
+  CHECK_FALSE(gate.on_topology(topology, start + 61s));  // the same version proves nothing
+  CHECK(gate.verdict(start + 69s) == GateVerdict::hold);
+  CHECK(gate.verdict(start + 70s) == GateVerdict::fail);
+  topology.version = 3;
+  CHECK(gate.on_topology(topology, start + 71s));
+  topology.version = 4;
+  topology.shards[0].state = health::GroupState::suspect;
+  CHECK_FALSE(gate.on_topology(topology, start + 72s));
+  CHECK_FALSE(gate.open());
+}
+
+namespace {
+LoginResult replies(LinkLogin& login, std::string_view bytes) {
+  resp::ReplyScanner scanner;
+  LoginResult last = LoginResult::in_progress;
+  while (!bytes.empty()) {
+    const auto r = scanner.scan(bytes);
+    REQUIRE(r.status == resp::ScanStatus::complete);
+    bytes.remove_prefix(r.consumed);
+    last = login.on_reply(scanner);
+  }
+  return last;
+}
+constexpr std::string_view master = "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
+}  // namespace
+
+TEST_CASE("login on a link: what is said, and what each answer means") {
+  LinkLogin login;
+  std::string expected;
+  resp::append_command(expected, {"AUTH", "u", "p"});
+  resp::append_command(expected, {"HELLO", "3"});
+  resp::append_command(expected, {"SELECT", "5"});
+  resp::append_command(expected, {"ROLE"});
+  CHECK(login.begin({"u", "p"}, resp::Version::resp3, 5) == expected);
+  CHECK(replies(login, "+OK\r\n%0\r\n+OK\r\n") == LoginResult::in_progress);
+  CHECK(replies(login, master) == LoginResult::ready);
+
+  expected.clear();
+  resp::append_command(expected, {"AUTH", "p"});
+  resp::append_command(expected, {"ROLE"});
+  CHECK(login.begin({"", "p"}, resp::Version::resp2, 0) == expected);
+  CHECK(replies(login, "-WRONGPASS no\r\n") == LoginResult::refused);
+  CHECK(login.error() == "WRONGPASS no");
+
+  (void)login.begin({}, resp::Version::resp2, 9);
+  CHECK(replies(login, "-ERR DB index is out of range\r\n") == LoginResult::bad_database);
+  (void)login.begin({}, resp::Version::resp2, 0);
+  CHECK(replies(login, "*1\r\n$5\r\nslave\r\n") == LoginResult::not_master);
+  (void)login.begin({}, resp::Version::resp2, 0);
+  CHECK(replies(login, "-LOADING Redis is loading the dataset in memory\r\n") == LoginResult::loading);
+  (void)login.begin({}, resp::Version::resp2, 0);
+  CHECK(replies(login, "-NOPERM this user has no permissions to run the 'role' command\r\n") ==
+        LoginResult::ready);
+}
+
+TEST_CASE("secrets are compared whole") {
+  CHECK(equal_constant_time("secret", "secret"));
+  CHECK_FALSE(equal_constant_time("secre", "secret"));
+  CHECK_FALSE(equal_constant_time("secretsecret", "secret"));
+  CHECK_FALSE(equal_constant_time("", "secret"));
+  CHECK_FALSE(equal_constant_time("Secret", "secret"));
+}
+
+TEST_CASE("local answers, word for word") {
+  EngineOptions options;
+  const LocalContext context{options, "7.0.15"};
+  resp::CommandLimits limits;
+  Session session({0, 1, Side::client}, 42, limits);
+  session.mode.authenticated = true;
+  const auto say = [&](const std::vector<std::string>& args) {
+    const Command command(args);
+    const resp::CommandSpec* spec = resp::CommandTable::built_in()->find(command.view);
+    REQUIRE(spec != nullptr);
+    std::string out;
+    (void)local_reply(session, *spec, command.view, context, out);
+    return out;
+  };
+  CHECK(say({"PING"}) == "+PONG\r\n");
+  CHECK(say({"PING", "x"}) == "$1\r\nx\r\n");
+  CHECK(say({"PING", "x", "y"}) == "-ERR wrong number of arguments for 'ping' command\r\n");
+  CHECK(say({"ECHO", "a b"}) == "$3\r\na b\r\n");
+  CHECK(say({"CLIENT", "ID"}) == ":42\r\n");
+  CHECK(say({"CLIENT", "GETNAME"}) == "$-1\r\n");
+  CHECK(say({"CLIENT", "SETNAME", "me"}) == "+OK\r\n");
+  CHECK(say({"CLIENT", "GETNAME"}) == "$2\r\nme\r\n");
+  CHECK(say({"CLIENT", "SETNAME", "a b"}) ==
+        "-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
+  CHECK(say({"CLIENT", "SETINFO", "LIB-NAME", "redis-py"}) == "+OK\r\n");
+  CHECK(say({"CLIENT", "SETINFO", "lib-ver", "1\n2"}) ==
+        "-ERR lib-ver cannot contain spaces, newlines or special characters.\r\n");
+  CHECK(say({"CLIENT", "SETINFO", "x", "y"}) == "-ERR Unrecognized option 'x'\r\n");
+  CHECK(say({"HELLO", "4"}) == "-NOPROTO unsupported protocol version\r\n");
+  CHECK(say({"HELLO", "x"}) == "-ERR Protocol version is not an integer or out of range\r\n");
+  CHECK(say({"HELLO", "3", "NONSENSE"}) == "-ERR Syntax error in HELLO option 'NONSENSE'\r\n");
+  CHECK(say({"AUTH", "x"}) ==
+        "-ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+        "configuration is correct?\r\n");
+  CHECK(say({"AUTH", "default", "anything"}) == "+OK\r\n");
+  CHECK(say({"AUTH", "someone", "x"}) ==
+        "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+  CHECK(say({"AUTH", "a", "b", "c"}) == "-ERR syntax error\r\n");
+  CHECK(say({"HELLO", "3"}) ==
+        "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\r\n:3\r\n$"
+        "2\r\nid\r\n:42\r\n"
+        "$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n");
+  CHECK(say({"CLIENT", "SETNAME", ""}) == "+OK\r\n");
+  CHECK(say({"CLIENT", "GETNAME"}) == "_\r\n");
+}
