@@ -1,5 +1,5 @@
-// Sockets as the proxy needs them: binding with a reason when it fails, and the options of accepted and of connecting
-// sockets. System calls only; thread-safe.
+// Sockets as the proxy needs them: binding with a reason when it fails, and the options of accepted and of
+// connecting sockets. System calls only; thread-safe.
 #pragma once
 
 #include <string>
@@ -18,9 +18,9 @@ struct ListenResult {
 
 enum class Freebind : bool { off, on };
 
-/// Listens `count` times on `address`: TCP with SO_REUSEPORT, so that the kernel spreads clients over the workers; a unix
-/// socket once, with duplicated descriptors. A port that another process has is an error, although SO_REUSEPORT would
-/// let us share it.
+/// Listens `count` times on `address`: TCP with SO_REUSEPORT, so that the kernel spreads clients over the
+/// workers; a unix socket once, with duplicated descriptors. A port that another process has is an error,
+/// although SO_REUSEPORT would let us share it.
 [[nodiscard]] ListenResult listen_on(const resp::Address& address, unsigned count, Freebind freebind);
 
 /// TCP_NODELAY and keepalive at Redis' own pace (tcp-keepalive 300). No effect on unix sockets.

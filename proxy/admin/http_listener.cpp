@@ -22,8 +22,7 @@ constexpr std::chrono::milliseconds accept_retry{100};
 
 std::string remedy(const Error& error, const resp::Address& address) {
   if (error == asio::error::address_in_use) {
-    return "another program listens there; stop it, or choose another address with --stats or 'listen' in "
-           "[stats]";
+    return "taken by another process; stop it, or choose another address with --stats or 'listen' in [stats]";
   }
   if (error == asio::error::access_denied) {
     return address.is_unix ? "the directory must be writable for fairlead"
