@@ -200,7 +200,7 @@ TEST_CASE("a port that is taken is reported with its remedy, and the other addre
   CHECK(second.errors() ==
         std::vector<std::string>{
             "cannot listen on " + resp::to_string(taken) +
-            " for HTTP: Address already in use; another program listens there; stop it, or choose "
+            " for HTTP: Address already in use; taken by another process; stop it, or choose "
             "another address with --stats or 'listen' in [stats]"});
   RawClient client(second.port());
   REQUIRE(client.send("GET /healthz HTTP/1.0\r\n\r\n"));
