@@ -182,18 +182,19 @@ int serve(const DemoOptions& demo, DemoServers& servers) {
 }
 
 int start_and_serve(const DemoOptions& wanted, DemoServers& servers) {
+  say("Starting a master, two replicas and three Sentinels on free ports of 127.0.0.1 ...");
+  const auto failure = servers.start([] { return stop_asked.load(); });
+  if (stop_asked) return 0;
+  if (failure) {
+    fmt::print(stderr, "fairlead demo: {}\n", *failure);
+    return 1;
+  }
+  // Chosen last: nobody shall take a port between this look and run_server's bind.
   DemoOptions demo = wanted;
   demo.port = choose_port(wanted.port, "fairlead", "--port");
   if (demo.port == 0) return 1;
   demo.stats_port = choose_port(wanted.stats_port, "the stats listener", "--stats-port");
   if (demo.stats_port == 0) return 1;
-  say("Starting a master, two replicas and three Sentinels on free ports of 127.0.0.1 ...");
-  const auto failure = servers.start([] { return stop_asked.load(); });
-  if (stop_asked) return 0;
-  if (failure) {
-    std::fprintf(stderr, "fairlead demo: %s\n", failure->c_str());
-    return 1;
-  }
   return serve(demo, servers);
 }
 

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 from harness import FAIRLEAD, Process, TestCase, free_port, wait_until
-from resp_client import RawClient
+from resp_client import RawClient, encode
 
 
 def children_of(pid):
@@ -41,7 +41,12 @@ class Demo(TestCase):
 
     def ready_demo(self, *args):
         process = self.demo(*args)
-        wait_until(lambda: "Ctrl-C ends everything" in process.log(), 40, "the demo to be ready")
+
+        def ready():
+            self.assertTrue(process.running(), process.log())
+            return "Ctrl-C ends everything" in process.log()
+
+        wait_until(ready, 40, "the demo to be ready")
         return process
 
     def assert_nothing_left(self, children):
@@ -75,9 +80,10 @@ class Demo(TestCase):
 
     def test_a_taken_port(self):
         with socket.socket() as other:
-            other.bind(("127.0.0.1", 0))
+            # The next ports are below those of outgoing connections as well, so that one of them stays free.
+            taken = free_port()
+            other.bind(("127.0.0.1", taken))
             other.listen()
-            taken = other.getsockname()[1]
             process = self.ready_demo("--port", taken)
             line = re.search(rf"Port {taken} cannot be used \(.*in use\); fairlead listens on (\d+) instead", process.log())
             self.assertIsNotNone(line, process.log())
@@ -96,6 +102,9 @@ class Demo(TestCase):
         client = self.open(self.port, 30)
         self.assertEqual(client.command("SET", "demo", "before"), "OK")
         os.kill(int(re.search(r"kill -9 (\d+) +kills the master", process.log()).group(1)), signal.SIGKILL)
+        # The first write may have been on its way to the master when that died.
+        client.send(encode("SET", "demo", "on its way"))
+        self.assertIn(str(client.reply()).split()[0], ("OK", "UNCERTAIN"))
         self.assertEqual(client.command("SET", "demo", "after"), "OK")
         self.assertEqual(client.command("GET", "demo"), b"after")
         wait_until(lambda: "is started again as process" in process.log(), 30, "the killed server to be started again")

@@ -5,7 +5,7 @@ import socket
 import time
 import unittest
 
-from harness import FAIRLEAD, TestCase, free_port
+from harness import FAIRLEAD, TestCase, free_port, wait_until
 from resp_client import encode
 
 WRITES = ("set", "incr", "del", "lpush")
@@ -78,14 +78,26 @@ class Startup(TestCase):
 
     def test_the_named_master_is_a_replica(self):
         """A Sentinel that watches a replica as if it were the master: nothing is written there."""
-        liar = self.redis("liar", f"sentinel monitor mymaster 127.0.0.1 {self.replica.port} 1",
+        # Servers without other Sentinels: those would be discovered, and a majority of them names the right one.
+        master = self.redis("lone-master")
+        replica = self.redis("lone-replica", f"replicaof 127.0.0.1 {master.port}")
+        wait_until(replica.in_sync, what="the replica to be in sync")
+        liar = self.redis("liar", f"sentinel monitor mymaster 127.0.0.1 {replica.port} 1",
                           "sentinel down-after-milliseconds mymaster 60000", sentinel=True)
-        self.replica.call("CONFIG", "RESETSTAT")
         proxy = self.fairlead(["--sentinel", liar.address])
         client = self.held_write(proxy)
-        proxy.wait_log(self.replica.address, "replica of", self.master.address, "nothing is sent to it")
+        proxy.wait_log(replica.address, "replica of", master.address, "nothing is sent to it")
         self.assertEqual(client.read_available(), (b"", False))
-        self.assert_never_written(self.replica)
+        self.assert_never_written(replica)
+        self.assert_never_written(master)
+
+    def test_one_lying_sentinel_is_outvoted(self):
+        """Sentinels find each other through the servers they watch; a majority of those that are known decides."""
+        liar = self.redis("liar", f"sentinel monitor mymaster 127.0.0.1 {self.replica.port} 1",
+                          "sentinel down-after-milliseconds mymaster 60000", sentinel=True)
+        proxy = self.fairlead(self.set, "--sentinel", liar.address).wait_ready()
+        self.assertEqual(self.open(proxy.port).command("SET", "outvoted", "1"), "OK")
+        self.assertEqual(self.master.call("DEL", "outvoted"), 1)
 
     def test_only_a_replica_in_the_list_of_servers(self):
         self.replica.call("CONFIG", "RESETSTAT")

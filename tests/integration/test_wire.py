@@ -45,7 +45,7 @@ CASES = {
     "inline with a NUL byte": b"PI\0NG\r\n",
     "inline, then multibulk": b"SET mixed 1\r\n" + encode("GET", "mixed") + b"GET mixed\r\n",
     "http POST": b"POST / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "http Host header": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "http Host header": b"Host: x\r\n\r\n",
     "valid, then invalid": encode("SET", "v", "1") + encode("GET", "v") + b"*x\r\n" + encode("PING"),
     "valid, then invalid bulk": encode("GET", "nothing") + b"*1\r\n$x\r\n",
     "unknown command": encode("FOO", "a", "b"),
@@ -83,6 +83,11 @@ CASES = {
     "nested replies": encode("RPUSH", "{l}1", "a", "b") + encode("EVAL", "return {1,{2,{3,{}}},false,'x'}", "0") +
                       encode("LRANGE", "{l}1", "0", "-1") + encode("DEL", "{l}1"),
     "HELLO with half an option": b"HELLO 3 SETNAME\r\n" + encode("ZADD", "z3", "1.5", "m"),
+}
+# Redis frees such a client at once, with the reply to the first line still unsent, when it reads both lines together. In
+# pieces it depends on the moment whether the reply was out by then, so only the whole is compared.
+WHOLE_CASES = {
+    "http GET with a Host header": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 BIG_CASES = {
     "header without an end": b"*" + b"1" * BIG,
@@ -127,7 +132,7 @@ class Wire(TestCase):
                 compare(self, self.direct.port, self.proxy.port, payload, size)
 
     def test_whole(self):
-        self.compare_all(CASES, 1 << 20)
+        self.compare_all({**CASES, **WHOLE_CASES}, 1 << 20)
 
     def test_byte_by_byte(self):
         self.compare_all(CASES, 1)
