@@ -1,0 +1,75 @@
+// The server's end of one link, as small as it can be: it takes whole commands out of what the Engine wrote
+// and answers them with their tags. Commands wait in `pending` until the fuzzer lets the server work, and
+// answers wait in `outbox` until the fuzzer lets them travel. Owned by the fuzzer's world, one per link.
+#pragma once
+
+#include <deque>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "resp/command_reader.hpp"
+#include "tests/fuzz/engine_ledger.hpp"
+
+namespace fairlead::fuzz {
+
+/// What the server does with its next command.
+enum class Mood : std::uint8_t {
+  execute,
+  read_only,
+  loading,
+  master_down,
+  plain_error,
+  out_of_memory,
+  replica
+};
+
+class ModelServer {
+ public:
+  explicit ModelServer(Ledger& ledger) : ledger_(&ledger) {}
+
+  /// The Engine wrote these bytes.
+  void receive(std::string_view bytes);
+  /// Takes one command from `pending` and puts its answer into `outbox`.
+  void work(Mood mood);
+  /// A message on one of the channels it has, if any.
+  void publish(std::size_t which);
+  [[nodiscard]] bool has_work() const { return !pending_.empty(); }
+
+  std::string outbox;  // answered, not yet received by the Engine
+
+ private:
+  using Words = std::vector<std::string>;
+
+  void note_arrival(const Words& words);
+  bool refuse(const Words& words, Mood mood);
+  bool refuse_subscriber(const std::string& name);
+  bool login_command(const Words& words, Mood mood);
+  bool wrong_arity(const Words& words);
+  bool transaction_command(const Words& words);
+  bool subscription_command(const Words& words);
+  void confirm(std::string_view kind, std::string_view channel, bool named);
+  void data_command(const Words& words);
+  void execute_queue();
+  std::string answer_of(const Words& words);
+  void put_error(std::string_view text) { outbox += "-" + std::string(text) + "\r\n"; }
+  void put_header(char resp3_type, std::size_t count);
+
+  Ledger* ledger_;
+  std::string inbox_;
+  std::deque<Words> pending_;
+  bool arriving_multi_ = false;  // MULTI has arrived: what follows counts as executed when its EXEC arrives
+  Words arriving_;
+  bool in_multi_ = false;
+  bool dirty_ = false;
+  std::vector<Words> queued_;
+  std::set<std::string> channels_;
+  std::string db_ = "0";
+  int protocol_ = 2;
+};
+
+/// The tag of a command: its last word of the form `t<client>.<number>`; empty when there is none.
+[[nodiscard]] std::string tag_of(const std::vector<std::string>& words);
+
+}  // namespace fairlead::fuzz
