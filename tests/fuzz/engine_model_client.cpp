@@ -203,24 +203,27 @@ bool ModelClient::on_message(const Value& reply) {
 }
 
 /// On a raw link replies are not accounted for: RESET, QUIT and protocol errors are answered at once, and
-/// what the server still owes is dropped with the link.
-void ModelClient::skip_what_raw_overtakes(const Value& reply) {
-  if (!raw_) return;
-  const bool reset = reply.type == ValueType::simple && reply.text == "RESET";
-  const bool failed = reply.is_error() && starts_with(reply.text, "ERR Protocol error");
-  if (!reset && !failed && !stopped_speaking_) return;
-  const Kind kind = reset ? Kind::reset : failed ? Kind::protocol_error : Kind::quit;
-  const auto found = std::find_if(expected_.begin(), expected_.end(),
-                                  [kind](const Expected& expected) { return expected.kind == kind; });
-  const bool ends_it = reset || failed || reply.text == "OK";
-  if (found != expected_.end() && ends_it) expected_.erase(expected_.begin(), found);
+/// what the server still owes is dropped with the link. True when the reply needs no more attention.
+bool ModelClient::overtakes_on_raw_link(const Value& reply) {
+  if (!raw_) return false;
+  if (stopped_speaking_) {
+    expected_.clear();
+    expects_close_ = true;
+    return true;
+  }
+  if (reply.type == ValueType::simple && reply.text == "RESET") {
+    const auto found = std::find_if(expected_.begin(), expected_.end(),
+                                    [](const Expected& expected) { return expected.kind == Kind::reset; });
+    if (found != expected_.end()) expected_.erase(expected_.begin(), found);
+  }
+  return false;
 }
 
 void ModelClient::on_reply(const Value& reply) {
   if (on_message(reply)) return;
   history_ += " <" + reply.text.substr(0, 40) +
               (reply.items.empty() ? "" : "[" + reply.items[0].text + " ...]") + ">";
-  skip_what_raw_overtakes(reply);
+  if (overtakes_on_raw_link(reply)) return;
   if (expected_.empty()) wrong("it gets a reply that it did not ask for: " + reply.text);
   Expected& expected = expected_.front();
   const bool subscription = expected.kind == Kind::subscribe || expected.kind == Kind::unsubscribe ||

@@ -66,7 +66,7 @@ class ModelClient {
   void send(std::initializer_list<std::string_view> words, Kind kind, std::string tag,
             std::size_t frames = 1);
   void on_reply(const resp::Value& reply);
-  void skip_what_raw_overtakes(const resp::Value& reply);
+  bool overtakes_on_raw_link(const resp::Value& reply);
   bool on_message(const resp::Value& reply);
   void on_error(const Expected& expected, const std::string& text);
   void on_answer(const Expected& expected, const resp::Value& reply);
