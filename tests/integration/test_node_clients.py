@@ -53,12 +53,14 @@ def environment(proxy):
 class NodeClients(TestCase):
     """Each script is a list of node's own tests; none may be missing, skipped or failed."""
 
+    POOL_MODE = "multiplex"
+
     @classmethod
     def start_servers(cls):
         prepare()
         # No Sentinels: nothing here may fail over, however slow the machine is.
         cls.set = cls.redis_set(replicas=1, sentinels=0)
-        cls.proxy = cls.shared_fairlead(cls.set, "--probe-misses", "30")
+        cls.proxy = cls.shared_fairlead(cls.set, "--probe-misses", "30", "--pool-mode", cls.POOL_MODE)
 
     def run_script(self, name, tests_expected):
         done = self.run_program(["node", "--test-reporter=tap", name], timeout=SCRIPT_SECONDS_MAX, cwd=NODE_DIR,
@@ -82,12 +84,16 @@ class NodeClients(TestCase):
             self.run_script("canary.mjs", 1)
 
 
+class NodeClientsOnLinksOfTheirOwn(NodeClients):
+    POOL_MODE = "session"
+
+
 class Pool:
     """The process of bullmq_failover.mjs."""
 
     def __init__(self, proxy, *args):
-        self.process = subprocess.Popen(["node", "bullmq_failover.mjs", *args], cwd=NODE_DIR, env=environment(proxy), text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(["node", "bullmq_failover.mjs", *args], cwd=NODE_DIR, env=environment(proxy),
+                                        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.said = queue.Queue()
         self.complaints = []
         self.jobs = 0
@@ -170,7 +176,7 @@ class BullMqFailover(TestCase):
         resumed_from = self.pool.jobs
         wait_until(lambda: self.pool.jobs >= resumed_from + 200, 30, "jobs after the failover")
         self.pool.order()
-        result = self.pool.hear(60)
+        result = self.pool.hear(75)
         print(f"{result['added']} jobs, {len(result['executed_twice'])} executed twice, "
               f"errors {dict(collections.Counter(text.split(' ')[0] for text in result['errors']))}")
         self.assertEqual(result["never_completed"], [], result)

@@ -1,4 +1,4 @@
-"""python3-redis in long-lived use: locks, threads, monitors, health checks, queues that wait, and a proxy that restarts.
+"""python3-redis in long-lived use: locks, threads, monitors, health checks, waiting queues, a proxy that restarts.
 
 FAIRLEAD_IDLE_SECONDS is how long the idle queue worker waits: 3 in CI, 600 to look for timeouts that nobody announced.
 """
@@ -61,7 +61,8 @@ class PythonClients(Clients):
         return self.connect(self.proxy.port, **options)
 
     def blocked(self, count):
-        wait_until(lambda: self.master.info("clients")["blocked_clients"] == str(count), what=f"{count} blocked clients")
+        wait_until(lambda: self.master.info("clients")["blocked_clients"] == str(count),
+                   what=f"{count} blocked clients")
 
     def test_locks_exclude_each_other(self):
         inside, most, turns = [], [], 25

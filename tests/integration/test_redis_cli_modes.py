@@ -163,7 +163,7 @@ class RedisCliModes(TestCase):
         self.assertEqual(ids[0], ids[1])
         self.assertNotEqual(self.cli("client", "id"), ids[0] + "\n")
 
-    # Today CLIENT LIST, INFO and KILL reach the master and show the proxy's links. Whoever changes that removes this line.
+    # Today CLIENT LIST, INFO and KILL reach the master and show the proxy's links. Who changes that removes the line.
     @unittest.expectedFailure
     def test_client_list_shows_the_proxys_clients(self):
         with self.open(self.proxy.port) as named:

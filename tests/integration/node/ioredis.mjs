@@ -45,7 +45,8 @@ test('pipelines and automatic pipelines keep their order', async () => {
 
 test('MULTI, inline and as a pipeline, with an error inside', async () => {
   const key = unique('t');
-  assert.deepEqual(await main.multi().set(key, 'x').incr(key).get(key).exec().then((r) => r.map(([e, v]) => e?.message ?? v)),
+  const replies = await main.multi().set(key, 'x').incr(key).get(key).exec();
+  assert.deepEqual(replies.map(([error, value]) => error?.message ?? value),
     ['OK', 'ERR value is not an integer or out of range', 'x']);
   await main.multi({pipeline: false});
   assert.equal(await main.set(key, 'y'), 'QUEUED');
@@ -69,7 +70,8 @@ test('WATCH sees the write of another client', async () => {
 test('scripts go by EVALSHA and fall back when the server does not know them', async () => {
   const salt = unique('script');
   main.defineCommand('addTwice', {
-    numberOfKeys: 1, lua: `-- ${salt}\nredis.call('incrby', KEYS[1], ARGV[1]) return redis.call('incrby', KEYS[1], ARGV[1])`,
+    numberOfKeys: 1,
+    lua: `-- ${salt}\nredis.call('incrby', KEYS[1], ARGV[1]) return redis.call('incrby', KEYS[1], ARGV[1])`,
   });
   const key = unique('s');
   assert.equal(await main.addTwice(key, 2), 4);
@@ -97,7 +99,8 @@ test('streams: XREAD BLOCK wakes, XREADGROUP delivers once', async () => {
   const got = (await Promise.all(workers.map(async (worker, number) => {
     const ids = [];
     for (;;) {
-      const reply = await worker.xreadgroup('GROUP', 'group', `c${number}`, 'COUNT', 7, 'BLOCK', 100, 'STREAMS', key, '>');
+      const reply = await worker.xreadgroup('GROUP', 'group', `c${number}`, 'COUNT', 7, 'BLOCK', 100,
+        'STREAMS', key, '>');
       if (!reply) return ids;
       for (const [entry] of reply[0][1]) ids.push(entry);
       await worker.xack(key, 'group', ...reply[0][1].map(([entry]) => entry));
@@ -111,7 +114,8 @@ test('streams: XREAD BLOCK wakes, XREADGROUP delivers once', async () => {
 test('BLPOP, BZPOPMIN and BLMOVE wait for others, and time out', async () => {
   const [list, zset, target] = [unique('l'), unique('z'), unique('t')];
   const blocked = [connect(), connect(), connect()];
-  const waiting = [blocked[0].blpop(list, 10), blocked[1].bzpopmin(zset, 10), blocked[2].blmove(target, target, 'LEFT', 'RIGHT', 10)];
+  const waiting = [blocked[0].blpop(list, 10), blocked[1].bzpopmin(zset, 10),
+    blocked[2].blmove(target, target, 'LEFT', 'RIGHT', 10)];
   await until(async () => /blocked_clients:3/.test(await main.info('clients')), 'three blocked clients');
   await main.rpush(list, 'a');
   await main.zadd(zset, 5, 'b');

@@ -10,7 +10,8 @@ afterEach(() => assert.deepEqual(failures, [], 'a client reported an error or re
 
 // `unstableResp3` is what node-redis wants to hear before it reads streams in RESP3.
 async function connect(RESP, options = {}) {
-  const client = createClient({socket: {port, host: '127.0.0.1', reconnectStrategy: false}, RESP, unstableResp3: true, ...options});
+  const socket = {port, host: '127.0.0.1', reconnectStrategy: false};
+  const client = createClient({socket, RESP, unstableResp3: true, ...options});
   client.on('error', (error) => failures.push(error.message));
   client.on('reconnecting', () => failures.push('reconnecting'));
   opened.push(client);
@@ -159,7 +160,9 @@ for (const RESP of [2, 3]) {
     const prefix = unique('scan');
     await main.mSet(Object.fromEntries(Array.from({length: 300}, (_, i) => [`${prefix}:${i}`, `${i}`])));
     const keys = new Set();
-    for await (const batch of main.scanIterator({MATCH: `${prefix}:*`, COUNT: 50})) batch.forEach((key) => keys.add(key));
+    for await (const batch of main.scanIterator({MATCH: `${prefix}:*`, COUNT: 50})) {
+      for (const key of batch) keys.add(key);
+    }
     assert.equal(keys.size, 300);
     const monitor = await connect(RESP);
     const seen = [];
