@@ -15,6 +15,8 @@ const char* value_name(OptionKind kind) {
   switch (kind) {
     case OptionKind::addresses:
       return "HOST:PORT";
+    case OptionKind::words:
+      return "WORD";
     case OptionKind::secret_file:
       return "FILE";
     case OptionKind::count:
@@ -35,7 +37,7 @@ const char* value_name(OptionKind kind) {
 
 std::string flag_help(const Option& option) {
   std::string help(option.help);
-  if (option.kind == OptionKind::addresses) help += " Repeatable.";
+  if (is_list(option.kind)) help += " Repeatable.";
   const std::string value = option.show(Options{});
   const bool shown = option.kind != OptionKind::secret_file && value != "\"\"" && value != "[]";
   return shown ? fmt::format("{} Default: {}", help, value) : help;
@@ -89,7 +91,7 @@ void Reader::add_options() {
     CLI::Option* made = nullptr;
     if (option.kind == OptionKind::toggle) {
       made = app_.add_flag(flag, ignored_text_, flag_help(option));
-    } else if (option.kind == OptionKind::addresses) {
+    } else if (is_list(option.kind)) {
       made = app_.add_option(flag, ignored_list_, flag_help(option))->allow_extra_args(false);
     } else {
       made = app_.add_option(flag, ignored_text_, flag_help(option));

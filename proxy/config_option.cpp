@@ -9,6 +9,7 @@
 namespace fairlead::proxy {
 namespace {
 
+using engine::ClientLogin;
 using engine::PoolMode;
 using std::chrono::hours;
 using std::chrono::milliseconds;
@@ -76,6 +77,21 @@ void add_proxy_limits(List& list) {
       make_size({"proxy", "link-backlog", "--link-backlog"},
                 "Commands that a server has not taken yet, on one link; then its clients are not read.",
                 buffer, [](Options& o) -> std::uint64_t& { return o.engine.limits.link_backlog_bytes_max; }));
+  list.push_back(
+      make_size({"proxy", "memory", "--memory"},
+                "All buffers of the process; beyond it clients that hold more than 64kb of them are closed.",
+                {1ULL << 20, 1ULL << 50},
+                [](Options& o) -> std::uint64_t& { return o.engine.limits.memory_bytes_max; }));
+  list.push_back(
+      make_duration({"proxy", "idle", "--idle"},
+                    "Closes clients that say nothing for so long and wait for nothing; 0 is never.",
+                    {milliseconds(0), hours(24 * 365)},
+                    [](Options& o) -> milliseconds& { return o.engine.limits.idle_max; }));
+  list.push_back(make_duration({"proxy", "partial-command", "--partial-command"},
+                               "Closes clients that stop in the middle of a command for so long; 0 is never.",
+                               {milliseconds(0), hours(24)}, [](Options& o) -> milliseconds& {
+                                 return o.engine.limits.partial_command_max;
+                               }));
   list.push_back(make_count<std::uint32_t>(
       {"proxy", "leased-links", "--leased-links"},
       "Links leased to single clients (transactions, blocking commands, subscriptions); then leases wait.",
@@ -145,6 +161,15 @@ void add_clients_and_failover(List& list) {
       make_secret({"clients", "password", ""}, "What clients must say with AUTH; empty: nothing.", password));
   list.push_back(make_secret_file({"clients", "password-file", "--clients-password-file"},
                                   "A file that holds it.", password));
+  list.push_back(make_choice<ClientLogin>(
+      {"clients", "login", "--clients-login"},
+      "Without a password above. open: clients use fairlead's own login to the servers until they say AUTH; "
+      "server: they must say AUTH first, and the server judges it.",
+      {{"open", ClientLogin::open}, {"server", ClientLogin::server}},
+      [](Options& o) -> ClientLogin& { return o.engine.client_login; }));
+  list.push_back(make_words({"clients", "deny", "--deny"},
+                            "Commands refused with NOPERM; a container stands for all its subcommands.",
+                            [](Options& o) -> std::vector<std::string>& { return o.engine.deny; }));
   list.push_back(make_duration(
       {"failover", "hold", "--hold"}, "How long a command waits while there is no master; then it fails.",
       {milliseconds(0), hours(1)}, [](Options& o) -> milliseconds& { return o.engine.limits.hold_max; }));

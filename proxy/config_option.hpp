@@ -16,6 +16,7 @@ namespace fairlead::proxy {
 
 enum class OptionKind : std::uint8_t {
   addresses,  // TOML: array of strings, or one string
+  words,      // the same
   text,
   secret,       // text that is never shown and has no flag
   secret_file,  // the path of a file that holds the secret
@@ -25,6 +26,11 @@ enum class OptionKind : std::uint8_t {
   toggle,       // TOML: boolean
   choice,       // one of a few words
 };
+
+/// Whether an option of this kind holds several values.
+[[nodiscard]] constexpr bool is_list(OptionKind kind) {
+  return kind == OptionKind::addresses || kind == OptionKind::words;
+}
 
 /// One value as it was written, and where, ready to begin an error with: `fairlead.toml:12:8: 'hold' in
 /// [failover]`.

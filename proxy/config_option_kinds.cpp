@@ -1,6 +1,8 @@
 #include "proxy/config_option_kinds.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -84,6 +86,35 @@ Option make_addresses(OptionPlace place, std::string_view help, AddressRule rule
     return errors;
   };
   option.show = [field](Options options) { return show_addresses(field(options)); };
+  return option;
+}
+
+Option make_words(OptionPlace place, std::string_view help, Field<std::vector<std::string>> field) {
+  Option option = make_option(place, OptionKind::words, help);
+  option.set = [field](Options& options, const Items& items) {
+    Errors errors;
+    std::vector<std::string> words;
+    const bool none = items.size() == 1 && items.front().text == "none";
+    for (const Item& item : none ? Items{} : items) {
+      std::string word = item.text;
+      std::transform(word.begin(), word.end(), word.begin(),
+                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+      const bool blank = word.empty() || word.find_first_of(" \t\r\n") != std::string::npos;
+      if (blank) {
+        errors.push_back(
+            item_error(item, fmt::format("'{}' is no word; subcommands are written as config|set", word)));
+      } else {
+        words.push_back(std::move(word));
+      }
+    }
+    if (errors.empty()) field(options) = std::move(words);
+    return errors;
+  };
+  option.show = [field](Options options) {
+    std::string text;
+    for (const std::string& word : field(options)) text += (text.empty() ? "" : ", ") + quote_toml(word);
+    return "[" + text + "]";
+  };
   return option;
 }
 

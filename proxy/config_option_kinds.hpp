@@ -43,6 +43,9 @@ struct Choice {
 [[nodiscard]] Option make_addresses(OptionPlace place, std::string_view help, AddressRule rule,
                                     Field<std::vector<resp::Address>> field,
                                     std::vector<CompatibleName> compatible_names = {});
+/// Words in lower case; `none` or an empty array stands for no word.
+[[nodiscard]] Option make_words(OptionPlace place, std::string_view help,
+                                Field<std::vector<std::string>> field);
 [[nodiscard]] Option make_text(OptionPlace place, std::string_view help, Field<std::string> field,
                                std::vector<CompatibleName> compatible_names = {});
 /// Text that must not be empty.

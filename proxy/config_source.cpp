@@ -31,7 +31,7 @@ const char* variable(const Environment& environment, std::string_view name) {
 }
 
 Items make_items(const Option& option, std::string_view text, std::string_view where) {
-  if (option.kind != OptionKind::addresses) return {{std::string(text), std::string(where)}};
+  if (!is_list(option.kind)) return {{std::string(text), std::string(where)}};
   Items items;
   for (std::string& part : split_list(text)) items.push_back({std::move(part), std::string(where)});
   return items;
@@ -71,7 +71,7 @@ void read_flag(ConfigDraft& draft, const FlagValues& flag) {
     draft.errors.push_back(fmt::format("{}: unknown flag", flag.flag));
     return;
   }
-  if (option->kind != OptionKind::addresses && flag.values.size() != 1) {
+  if (!is_list(option->kind) && flag.values.size() != 1) {
     draft.errors.push_back(fmt::format("{}: given {} times; give it once", flag.flag, flag.values.size()));
     return;
   }

@@ -71,6 +71,7 @@ const char* type_name(const toml::node& node) {
 const char* expectation(OptionKind kind) {
   switch (kind) {
     case OptionKind::addresses:
+    case OptionKind::words:
       return "an array of strings";
     case OptionKind::count:
       return "an integer without quotes";
@@ -163,7 +164,7 @@ void TomlReader::read_section(std::string_view section, const toml::table& table
 
 void TomlReader::read_value(const Option& option, const toml::key& key, const toml::node& node) {
   Mention mention{Source::file, position(key.source()), NameStyle::own, Reading::good};
-  if (const auto* const array = node.as_array(); array != nullptr && option.kind == OptionKind::addresses) {
+  if (const auto* const array = node.as_array(); array != nullptr && is_list(option.kind)) {
     read_array(option, *array, std::move(mention));
   } else if (auto text = scalar_text(option.kind, node)) {
     apply(draft_, option, {item(option, node, std::move(*text))}, std::move(mention));

@@ -51,6 +51,7 @@ engine::EngineOptions options_of_worker(const Options& options, unsigned workers
   engine::EngineOptions mine = options.engine;
   mine.server_login = options.backend.server_login;
   mine.limits.hold_bytes_max = std::max<std::uint64_t>(1, mine.limits.hold_bytes_max / workers);
+  mine.limits.memory_bytes_max = std::max<std::uint64_t>(1, mine.limits.memory_bytes_max / workers);
   mine.limits.leased_links_max = std::max<std::uint32_t>(1, mine.limits.leased_links_max / workers);
   mine.links_per_server = std::max<std::uint32_t>(1, mine.links_per_server);
   return mine;

@@ -290,6 +290,45 @@ std::shared_ptr<const CommandTable> CommandTable::learn(const Value& command_rep
   return table;
 }
 
+std::shared_ptr<const CommandTable> CommandTable::with_denied(const std::vector<std::string>& names) const {
+  const auto named = [&names](const CommandSpec& spec) {
+    return std::find(names.begin(), names.end(), spec.name) != names.end();
+  };
+  const auto judge = [](CommandSpec& spec, Affinity refused_or_not) {
+    if (refused_or_not == Affinity::refused) {
+      spec.affinity = Affinity::refused;
+    } else if (spec.affinity == Affinity::refused) {
+      spec.affinity = spec.lease == LeaseSpan::none ? Affinity::shared : Affinity::leased;
+    }
+  };
+  auto table = std::make_shared<CommandTable>();
+  table->commands_ = commands_;
+  table->skipped_ = skipped_;
+  for (CommandSpec& spec : table->commands_) {
+    const bool whole = named(spec);
+    judge(spec, whole ? Affinity::refused : Affinity::shared);
+    for (CommandSpec& subcommand : spec.subcommands) {
+      judge(subcommand, whole || named(subcommand) ? Affinity::refused : Affinity::shared);
+    }
+  }
+  table->index_all();
+  return table;
+}
+
+std::vector<std::string> denied_by_default() {
+  std::vector<std::string> names;
+  for (const CommandSpec& spec : CommandTable::built_in()->commands()) {
+    if (spec.affinity == Affinity::refused) names.push_back(spec.name);
+    for (const CommandSpec& subcommand : spec.subcommands) {
+      if (subcommand.affinity == Affinity::refused && spec.affinity != Affinity::refused) {
+        names.push_back(subcommand.name);
+      }
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void CommandTable::finish(const std::vector<CommandSpec>& reference) {
   for (CommandSpec& spec : commands_) assign_traits(spec);
   add_hidden(commands_, reference);

@@ -187,6 +187,10 @@ class CommandTable {
   /// container (redis 6.2).
   [[nodiscard]] static std::shared_ptr<const CommandTable> learn(const Value& command_reply);
 
+  /// The same commands with another list of refused ones. A container's name refuses all its subcommands;
+  /// what is refused here and not named is run as its spec says (`lease`).
+  [[nodiscard]] std::shared_ptr<const CommandTable> with_denied(const std::vector<std::string>& names) const;
+
   /// The spec of `command`, its subcommand's if it has one; nullptr for an unknown command. O(1),
   /// case-insensitive, without allocation. An unknown subcommand of a known container yields the container.
   [[nodiscard]] const CommandSpec* find(const CommandView& command) const;
@@ -216,5 +220,9 @@ class CommandTable {
   std::size_t name_bytes_max_ = 0;     // longer names cannot be in the table and are not even hashed
   std::size_t skipped_ = 0;
 };
+
+/// The commands that are refused unless the operator says otherwise: what ends, moves or rewires a server.
+/// In the order of their names.
+[[nodiscard]] std::vector<std::string> denied_by_default();
 
 }  // namespace fairlead::resp

@@ -36,13 +36,6 @@ constexpr std::int64_t announced_max = std::int64_t{1} << 48;
   return parse_decimal(text.starts_with('+') ? text.substr(1) : text);
 }
 
-/// Whether `c` may stand in the text of a double (',') or of a big number ('('). Redis writes long doubles
-/// with thousands of digits and `inf`, `-inf`, `nan`: the alphabet is checked, not the value.
-[[nodiscard]] inline bool is_number_char(char type, char c) {
-  if ((c >= '0' && c <= '9') || c == '-' || c == '+') return true;
-  return type == ',' && std::string_view(".eEinfaINFA").find(c) != std::string_view::npos;
-}
-
 /// The fast path of every header: at most nine plain digits and CRLF, all of it within [first, last). Returns
 /// the byte behind the line feed, or nullptr when the line is incomplete or in any way unusual: the slow path
 /// judges it then.

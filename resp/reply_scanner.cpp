@@ -72,8 +72,6 @@ const char* ReplyScanner::step(const char* at, const char* end) {
       return read_text(at, end);
     case State::text_cr:
       return read_text_cr(at);
-    case State::digits:
-      return read_digits(at, end);
     case State::payload:
       return skip_payload(at, end);
     case State::boolean:
@@ -117,13 +115,12 @@ const char* ReplyScanner::begin_element(const char* at, const char* end) {
     }
     case '+':
     case '-':
-      note_element(element_type_);
-      state_ = State::text;
-      return at;
+    // Numbers of these types are passed on and never read, and a script may put any text into them
+    // (`return {big_number = 'x'}`): a client's nonsense must not end the link that others share.
     case ',':
     case '(':
       note_element(element_type_);
-      state_ = State::digits;
+      state_ = State::text;
       return at;
     case '_':
       if (at_top()) null_ = true;
@@ -176,20 +173,6 @@ const char* ReplyScanner::read_text_cr(const char* at) {
   capture("\r", 1);
   if (*at == '\r') return at + 1;
   state_ = State::text;
-  return at;
-}
-
-const char* ReplyScanner::read_digits(const char* at, const char* end) {
-  for (; at != end; ++at) {
-    if (is_number_char(element_type_, *at)) {
-      number_size_ = 1;
-    } else if (*at == '\r' && number_size_ != 0) {
-      state_ = State::want_lf;
-      return at + 1;
-    } else {
-      return fail();
-    }
-  }
   return at;
 }
 

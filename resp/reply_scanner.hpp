@@ -61,7 +61,6 @@ class ReplyScanner {
     number,     // digits of a length, a count or an integer, up to CR
     text,       // a simple string or an error, up to CR LF; a CR or LF alone is part of the text
     text_cr,    // behind a CR of such a line
-    digits,     // a double or a big number, up to CR
     boolean,    // `t` or `f`
     payload,    // payload_left_ bytes to skip
     want_cr,    // CR LF and nothing else
@@ -76,7 +75,6 @@ class ReplyScanner {
   const char* read_number(const char* at, const char* end);
   const char* read_text(const char* at, const char* end);
   const char* read_text_cr(const char* at);
-  const char* read_digits(const char* at, const char* end);
   const char* skip_payload(const char* at, const char* end);
   const char* fail();
   void note_element(char type);

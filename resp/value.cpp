@@ -41,7 +41,6 @@ class ValueParser {
   // Each reads one thing from at_ on. `complete`: it was read, and the tree has it.
   ParseStatus read_element();
   ParseStatus read_text(ValueType type);
-  ParseStatus read_digits(char mark, ValueType type);
   ParseStatus read_integer();
   ParseStatus read_bulk(char mark, ValueType type);
   ParseStatus read_aggregate(char mark, ValueType type);
@@ -70,9 +69,9 @@ ParseStatus ValueParser::read_element() {
     case ':':
       return read_integer();
     case ',':
-      return read_digits(mark, ValueType::real);
+      return read_text(ValueType::real);
     case '(':
-      return read_digits(mark, ValueType::big_number);
+      return read_text(ValueType::big_number);
     case '_':
       return read_fixed(Value());
     case '#': {
@@ -109,18 +108,6 @@ ParseStatus ValueParser::read_text(ValueType type) {
   const ParseStatus status = take_line(line);
   if (status == ParseStatus::complete) add(make_text(type, line));
   return status;
-}
-
-ParseStatus ValueParser::read_digits(char mark, ValueType type) {
-  std::string_view line;
-  const ParseStatus status = take_line(line);
-  if (status != ParseStatus::complete) return status;
-  if (line.empty()) return ParseStatus::malformed;
-  for (const char c : line) {
-    if (!is_number_char(mark, c)) return ParseStatus::malformed;
-  }
-  add(make_text(type, line));
-  return ParseStatus::complete;
 }
 
 ParseStatus ValueParser::read_integer() {

@@ -27,10 +27,17 @@ enum class LinkState : std::uint8_t { connecting, login, ready, draining, closed
 struct LinkKey {
   resp::Version version = resp::Version::resp2;
   std::uint32_t db = 0;
-  std::uint32_t lane = 0;  // which of links_per_server
+  std::uint32_t lane = 0;               // which of links_per_server; bulk_lane and login_lane are apart
+  const health::Login* user = nullptr;  // interned by the Engine; null: fairlead's own login
 
   friend bool operator==(const LinkKey&, const LinkKey&) = default;
 };
+
+/// Large frames and replies have a link of their own, so that small ones do not wait behind them.
+constexpr std::uint32_t bulk_lane = 0xFFFE;
+/// Carries nothing but clients' AUTH: each is judged by the server, and whom the link belongs to meanwhile is
+/// no matter.
+constexpr std::uint32_t login_lane = 0xFFFF;
 
 struct BackendLink {
   BackendLink(ConnId id_, LinkKey key_, resp::Address address_)
@@ -53,6 +60,7 @@ struct BackendLink {
   ConnId id;
   LinkKey key;
   resp::Address address;
+  UserPtr user;                    // keeps key.user alive
   std::uint64_t route_serial = 0;  // the route it was opened for
   LinkState state = LinkState::connecting;
   LinkLogin login;

@@ -1,6 +1,7 @@
 #include "proxy/engine/backend_pool.hpp"
 
 #include <algorithm>
+#include <boost/container_hash/hash.hpp>
 
 namespace fairlead::engine {
 
@@ -25,14 +26,18 @@ bool BackendPool::set_route(const health::Route& route) {
   return true;
 }
 
-std::uint64_t BackendPool::pack(LinkKey key) {
-  return (static_cast<std::uint64_t>(key.db) << 32) | (static_cast<std::uint64_t>(key.lane) << 8) |
-         static_cast<std::uint64_t>(key.version);
+std::size_t BackendPool::KeyHash::operator()(const LinkKey& key) const {
+  std::size_t hash = reinterpret_cast<std::uintptr_t>(key.user);
+  boost::hash_combine(hash, (static_cast<std::uint64_t>(key.db) << 32) |
+                                (static_cast<std::uint64_t>(key.lane) << 8) |
+                                static_cast<std::uint64_t>(key.version));
+  return hash;
 }
 
-BackendLink* BackendPool::open(LinkKey key, health::TimePoint now) {
+BackendLink* BackendPool::open(LinkKey key, const UserPtr& user, health::TimePoint now) {
   FAIRLEAD_CHECK(route_serial_ != 0);
   BackendLink* link = links_.create(key, route_.address);
+  link->user = user;
   link->route_serial = route_serial_;
   all_.push_back(*link);
   wheel_.arm(link->timer, now + options_.limits.connect_timeout);
@@ -42,11 +47,11 @@ BackendLink* BackendPool::open(LinkKey key, health::TimePoint now) {
   return link;
 }
 
-BackendLink* BackendPool::shared(LinkKey key, health::TimePoint now) {
-  const auto found = shared_.find(pack(key));
+BackendLink* BackendPool::shared(LinkKey key, const UserPtr& user, health::TimePoint now) {
+  const auto found = shared_.find(key);
   if (found != shared_.end()) return found->second;
-  BackendLink* link = open(key, now);
-  shared_.emplace(pack(key), link);
+  BackendLink* link = open(key, user, now);
+  shared_.emplace(key, link);
   return link;
 }
 
@@ -60,7 +65,7 @@ BackendLink* BackendPool::lease(LinkKey key, Session& owner, health::TimePoint n
     idle_.erase(found);
   } else {
     if (stats_.leases_now >= options_.limits.leased_links_max) return nullptr;
-    link = open(key, now);
+    link = open(key, owner.user, now);
     link->leased = true;
   }
   link->owner = &owner;
@@ -88,7 +93,7 @@ void BackendPool::forget(BackendLink& link) {
     idle_.erase(std::remove(idle_.begin(), idle_.end(), &link), idle_.end());
     return;
   }
-  const auto found = shared_.find(pack(link.key));
+  const auto found = shared_.find(link.key);
   if (found != shared_.end() && found->second == &link) shared_.erase(found);
 }
 

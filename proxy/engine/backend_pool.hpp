@@ -33,7 +33,7 @@ class BackendPool {
   [[nodiscard]] std::uint64_t route_serial() const { return route_serial_; }
 
   /// The shared link of `key`, opened when there is none. Never null; there must be a route.
-  [[nodiscard]] BackendLink* shared(LinkKey key, health::TimePoint now);
+  [[nodiscard]] BackendLink* shared(LinkKey key, const UserPtr& user, health::TimePoint now);
   /// A link for one session: an idle one of the same key, or a new one. Null when leased_links_max are taken.
   [[nodiscard]] BackendLink* lease(LinkKey key, Session& owner, health::TimePoint now);
   /// The session is done with it and owes no reply: kept for the next lease, or closed when unclean.
@@ -50,8 +50,11 @@ class BackendPool {
   static constexpr std::size_t idle_leases_max = 64;
 
  private:
-  BackendLink* open(LinkKey key, health::TimePoint now);
-  static std::uint64_t pack(LinkKey key);
+  struct KeyHash {
+    std::size_t operator()(const LinkKey& key) const;
+  };
+
+  BackendLink* open(LinkKey key, const UserPtr& user, health::TimePoint now);
 
   Io& io_;
   const EngineOptions& options_;
@@ -62,7 +65,7 @@ class BackendPool {
   std::uint64_t route_serial_ = 0;
   SlotArray<BackendLink> links_{Side::backend};
   Links all_;
-  boost::unordered_flat_map<std::uint64_t, BackendLink*> shared_;
+  boost::unordered_flat_map<LinkKey, BackendLink*, KeyHash> shared_;
   std::vector<BackendLink*> idle_;
   std::vector<std::unique_ptr<BackendLink>> closed_;
 };

@@ -27,20 +27,26 @@ Engine::Engine(Io& io, const EngineOptions& options, ClientIds ids, TimePoint no
       pool_(io, options_, buffers_, wheel_, stats_),
       gate_(options.limits.hold_max, now),
       table_(resp::CommandTable::built_in()),
-      ids_(ids) {}
+      denied_by_default_(resp::denied_by_default()),
+      ids_(ids),
+      now_(now) {
+  apply_policy();
+}
 
 Engine::~Engine() {
   stop();
 }
 
-ConnId Engine::on_accept(TimePoint) {
+ConnId Engine::on_accept(TimePoint now) {
   if (sessions_.size() >= options_.limits.clients_max) {
     ++stats_.clients_refused;
     return {};
   }
   Session* session = sessions_.create(ids_.first, options_.limits.command);
   ids_.first += ids_.step;
-  session->mode.authenticated = options_.client_password.empty();
+  session->mode.authenticated = authenticated_at_first();
+  session->last_bytes_at = now;
+  if (options_.limits.idle_max.count() > 0) watch_time(*session, now);
   session->mode.pinned = options_.pool_mode == PoolMode::session;
   if (draining_) session->ending = Ending::after_replies;
   ++stats_.clients_accepted;
@@ -67,6 +73,7 @@ MutableBytes Engine::read_space(ConnId id) {
 }
 
 void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
+  now_ = now;
   if (id.side == Side::backend) {
     BackendLink* link = pool_.find(id);
     if (link == nullptr) return;
@@ -77,6 +84,7 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   Session* session = sessions_.find(id);
   if (session == nullptr) return;
   stats_.client_bytes_in += size;
+  session->last_bytes_at = now;
   if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
   if (session->in.owns_chunk()) {
     session->in.received(size);
@@ -105,6 +113,7 @@ void Engine::on_end_of_file(ConnId id, TimePoint now) {
 }
 
 void Engine::on_error(ConnId id, std::string_view why, TimePoint now) {
+  now_ = now;
   if (id.side == Side::client) {
     if (Session* session = sessions_.find(id)) close_session(*session);
     return;
@@ -159,17 +168,60 @@ void Engine::stop() {
   receive_chunk_ = ChunkRef();
 }
 
+// --- Time
+
+void Engine::on_timer(Timer& timer, TimePoint now) {
+  if (timer.side == Side::client) {
+    on_session_timer(*static_cast<Session*>(timer.owner), now);
+  } else {
+    on_link_timer(*static_cast<BackendLink*>(timer.owner), now);
+  }
+}
+
+/// Arms the session's timer for the next limit that can be hit: an unfinished command, or idleness.
+void Engine::watch_time(Session& session, TimePoint now) {
+  const Limits& limits = options_.limits;
+  const bool partial =
+      session.wait == Wait::none && !session.in.empty() && limits.partial_command_max.count() > 0;
+  if (partial) {
+    wheel_.arm(session.timer, now + limits.partial_command_max);
+  } else if (limits.idle_max.count() > 0 && !session.timer.armed()) {
+    wheel_.arm(session.timer, now + limits.idle_max);
+  }
+}
+
+void Engine::on_session_timer(Session& session, TimePoint now) {
+  const Limits& limits = options_.limits;
+  const auto silent = now - session.last_bytes_at;
+  const bool partial =
+      session.wait == Wait::none && !session.in.empty() && limits.partial_command_max.count() > 0;
+  if (partial && silent >= limits.partial_command_max) {
+    ++stats_.partial_closed;
+    close_session(session);
+    return;
+  }
+  // As in Redis, who waits in a blocking command or for messages is not idle.
+  const bool waits = !session.slots.empty() || session.mode.subscribed || session.mode.raw;
+  if (limits.idle_max.count() > 0 && !waits && silent >= limits.idle_max) {
+    ++stats_.idle_closed;
+    close_session(session);
+    return;
+  }
+  if (!partial && limits.idle_max.count() == 0) return;
+  const auto limit = partial ? limits.partial_command_max : limits.idle_max;
+  wheel_.arm(session.timer, std::max(session.last_bytes_at + limit, now + TimerWheel::tick));
+}
+
 // --- Turns
 
 bool Engine::end_turn(TimePoint now) {
-  wheel_.advance(now,
-                 [this, now](Timer& timer) { on_link_timer(*static_cast<BackendLink*>(timer.owner), now); });
+  now_ = now;
+  wheel_.advance(now, [this, now](Timer& timer) { on_timer(timer, now); });
   if (gate_.open()) {
     release_held();
   } else {
     if (now >= gate_.hold_deadline()) expire_hold();
-    const bool unheard = topology_ && topology_->shards.front().state == health::GroupState::steady;
-    if (unheard && now - last_signal_ >= signal_repeat) {
+    if (gate_.doubted() && now - last_signal_ >= signal_repeat) {
       send_signal(health::SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
     }
   }
@@ -202,9 +254,7 @@ std::optional<TimePoint> Engine::next_deadline() const {
   };
   if (!gate_.open()) {
     if (!held_sessions_.empty()) earliest(gate_.hold_deadline());
-    if (topology_ && topology_->shards.front().state == health::GroupState::steady) {
-      earliest(last_signal_ + signal_repeat);
-    }
+    if (gate_.doubted()) earliest(last_signal_ + signal_repeat);
   }
   return next;
 }
@@ -288,6 +338,7 @@ void Engine::close_session(Session& session) {
   session.wait_hook.unlink();
   session.run_hook.unlink();
   session.dirty_hook.unlink();
+  session.timer.cancel();
   while (!session.slots.empty()) {
     Request* request = session.slots.pop_front();
     if (request->state == RequestState::in_link) {

@@ -11,6 +11,7 @@
 //   engine.cpp           connections, turns, flushing
 //   engine_commands.cpp  from a client's bytes to a dispatched request
 //   engine_replies.cpp   from a server's bytes to the client's answer
+//   engine_login.cpp     AUTH and HELLO AUTH that a server judges
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
 #pragma once
 
@@ -35,6 +36,16 @@ struct ClientIds {
   std::uint64_t first = 1;
   std::uint64_t step = 1;
 };
+
+/// A frame or reply of this size makes its session heavy: it moves to the bulk lane.
+constexpr std::uint64_t bulk_bytes_min = 64 * 1024;
+/// Small replies in a row after which a heavy session moves back.
+constexpr std::uint32_t light_again_replies = 64;
+/// Commands in flight of a session whose replies are large.
+constexpr std::uint32_t window_min = 8;
+/// Who holds less than this in buffers is never closed because all buffers together are over
+/// memory_bytes_max.
+constexpr std::uint64_t large_holding_bytes = 64 * 1024;
 
 class Engine {
  public:
@@ -131,6 +142,15 @@ class Engine {
   [[nodiscard]] LinkKey key_of(const Session& session) const;
   void hold(Session& session);
   void give_up_hold(Session& session);
+  [[nodiscard]] bool held_too_long(const Session& session) const;
+
+  // engine_login.cpp
+  Handled ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,
+                               const resp::CommandView& command, health::TimePoint now);
+  void on_login_judged(BackendLink& link, Session& session, Request& request);
+  [[nodiscard]] UserPtr intern(health::Login login);
+  [[nodiscard]] bool authenticated_at_first() const;
+  void apply_policy();
 
   // engine_replies.cpp
   void on_link_bytes(BackendLink& link, const Bytes& bytes, health::TimePoint now);
@@ -163,10 +183,18 @@ class Engine {
   void lose_owner(Session& session);
   void hold_request(Request* request);
   void answer_request(Request* request, std::string_view reply);
+  void refuse_all(BackendLink& link, const std::string& error);
   bool dispatch_held(Session& session, health::TimePoint now);
   bool select_again(Session& session, Request* request, health::TimePoint now);
   bool subscribe_again(Session& session, health::TimePoint now);
   void expire_hold();
+  void fail_held(Session& session);
+  void on_timer(Timer& timer, health::TimePoint now);
+  void on_session_timer(Session& session, health::TimePoint now);
+  void watch_time(Session& session, health::TimePoint now);
+  void note_weight(Session& session);
+  void become_heavy(Session& session);
+  [[nodiscard]] bool over_memory(std::uint64_t held) const;
   void on_link_timer(BackendLink& link, health::TimePoint now);
   [[nodiscard]] std::string master_down_text() const;
 
@@ -179,7 +207,11 @@ class Engine {
   BackendPool pool_;
   WriteGate gate_;
   health::TopologyPtr topology_;
-  std::shared_ptr<const resp::CommandTable> table_;
+  std::shared_ptr<const resp::CommandTable> table_;      // with the operator's list of refused commands
+  std::shared_ptr<const resp::CommandTable> policy_of_;  // the table it was made from
+  std::vector<std::string> denied_by_default_;
+  boost::unordered_flat_map<std::string, std::weak_ptr<const health::Login>>
+      users_;  // by name, NUL, password
 
   SlotArray<Session> sessions_{Side::client};
   std::vector<std::unique_ptr<Session>> closed_sessions_;  // freed at the end of the turn
@@ -197,7 +229,8 @@ class Engine {
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;
-  std::string text_;  // replies and frames made here
+  std::string text_;       // replies and frames made here
+  health::TimePoint now_;  // of the last event
   health::TimePoint last_signal_{};
   bool closed_by_reply_ = false;  // the gate was closed because of an error reply
   health::TimePoint

@@ -1,4 +1,5 @@
 // From a client's bytes to a dispatched request.
+#include <algorithm>
 #include <charconv>
 #include <climits>
 
@@ -37,7 +38,7 @@ void Engine::run(Session& session, TimePoint now) {
 void Engine::pump(Session& session, TimePoint now) {
   const Limits& limits = options_.limits;
   while (session.wait == Wait::none && session.ending != Ending::now && !session.in.empty()) {
-    if (session.slots.size() >= limits.pipeline_depth_max) {
+    if (session.slots.size() >= std::min(limits.pipeline_depth_max, session.window)) {
       ++stats_.pipeline_pauses;
       set_wait(session, Wait::depth);
       break;
@@ -53,6 +54,11 @@ void Engine::pump(Session& session, TimePoint now) {
     if (read.status == ReadStatus::need_more) {
       if (session.in.size() > limits.query_buffer_bytes_max) {
         ++stats_.query_buffer_closed;
+        close_session(session);
+        return;
+      }
+      if (over_memory(session.in.size())) {
+        ++stats_.memory_closed;
         close_session(session);
         return;
       }
@@ -79,6 +85,7 @@ void Engine::pump(Session& session, TimePoint now) {
   }
   if (session.ending == Ending::now) return;
   session.in.settle(buffers_.chunks);
+  if (!session.in.empty() && session.wait == Wait::none) watch_time(session, now);
   update_reading(session);
   if (session.ending == Ending::after_replies) mark_dirty(session);
 }
@@ -145,6 +152,10 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
     Handled handled = Handled::consumed;
     if (!may_dispatch(session, now, &handled)) return handled;
   }
+  const bool login = spec.id == CommandId::auth || spec.id == CommandId::hello;
+  if (login && options_.client_password.empty() && names_a_user(spec.id, command)) {
+    return ask_server_to_log_in(session, spec, command, now);
+  }
   const LocalContext context{options_, pool_.route().redis_version};
   const LocalAction action = local_reply(session, spec, command, context, text_);
   ++stats_.commands_local;
@@ -166,7 +177,8 @@ void Engine::reset_session(Session& session) {
   const bool pinned = session.mode.pinned;
   session.mode = SessionMode{};
   session.mode.pinned = pinned;
-  session.mode.authenticated = options_.client_password.empty();
+  session.mode.authenticated = authenticated_at_first();
+  session.user = nullptr;
 }
 
 Engine::Handled Engine::handle_select(Session& session, const CommandView& command, TimePoint now) {
@@ -199,7 +211,7 @@ Engine::Handled Engine::handle_select(Session& session, const CommandView& comma
   // Only the server knows how many databases it has: the answer is that of the login on the new link.
   LinkKey key = key_of(session);
   key.db = static_cast<std::uint32_t>(db);
-  BackendLink* link = pool_.shared(key, now);
+  BackendLink* link = pool_.shared(key, session.user, now);
   ++stats_.commands_local;
   if (link->state == LinkState::ready) {
     session.db = key.db;
@@ -251,19 +263,20 @@ Engine::Handled Engine::handle_discarded(Session& session, CommandId id) {
 // --- Dispatched
 
 LinkKey Engine::key_of(const Session& session) const {
-  return {session.mode.version, session.db, session.id.index % options_.links_per_server};
+  const std::uint32_t lane = session.heavy ? bulk_lane : session.id.index % options_.links_per_server;
+  return {session.mode.version, session.db, lane, session.user.get()};
 }
 
 bool Engine::may_dispatch(Session& session, TimePoint now, Handled* handled) {
   const GateVerdict verdict = gate_.verdict(now);
   if (verdict == GateVerdict::dispatch) return true;
   const bool fits = held_bytes_ + session.in.size() <= options_.limits.hold_bytes_max;
-  if (verdict == GateVerdict::hold && fits) {
+  if (verdict == GateVerdict::hold && fits && !held_too_long(session)) {
     hold(session);
     *handled = Handled::wait;
     return false;
   }
-  if (verdict == GateVerdict::hold) ++stats_.hold_overflows;
+  if (verdict == GateVerdict::hold && !fits) ++stats_.hold_overflows;
   ++stats_.master_down;
   text_.clear();
   resp::append_error(text_, master_down_text());
@@ -275,6 +288,7 @@ bool Engine::may_dispatch(Session& session, TimePoint now, Handled* handled) {
 
 void Engine::hold(Session& session) {
   ++stats_.held;
+  if (session.held_since == TimePoint{}) session.held_since = now_;
   held_bytes_ -= session.held_bytes;
   session.held_bytes = session.in.size();
   held_bytes_ += session.held_bytes;
@@ -285,6 +299,11 @@ void Engine::hold(Session& session) {
     held_sessions_.push_back(session);
     ++stats_.held_now;
   }
+}
+
+/// The gate may open and close again without anything of this session being answered: its wait counts as one.
+bool Engine::held_too_long(const Session& session) const {
+  return session.held_since != TimePoint{} && now_ - session.held_since >= options_.limits.hold_max;
 }
 
 void Engine::give_up_hold(Session& session) {
@@ -302,8 +321,8 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
   const LinkKey key = key_of(session);
   if (session.lease != nullptr) {
     const LinkKey& have = session.lease->key;
-    const bool fits =
-        have.version == key.version && have.db == key.db && session.lease->state != LinkState::draining;
+    const bool fits = have.version == key.version && have.db == key.db && have.user == key.user &&
+                      session.lease->state != LinkState::draining;
     if (fits) return session.lease;
     // HELLO changed what the session needs of a link, or the link's route was revoked.
     if (session.in_flight == 0) {
@@ -316,7 +335,7 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
   }
   BackendLink* link = nullptr;
   if (kind == RouteKind::shared && !session.mode.pinned) {
-    link = pool_.shared(key, now);
+    link = pool_.shared(key, session.user, now);
     if (link->backlog() > options_.limits.link_backlog_bytes_max) {
       ++stats_.backlog_pauses;
       set_wait(session, Wait::backlog);
@@ -343,6 +362,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
                                  const resp::CommandResult& read, Routing routing, TimePoint now) {
   Handled handled = Handled::consumed;
   if (!may_dispatch(session, now, &handled)) return handled;
+  if (read.frame_bytes >= bulk_bytes_min) become_heavy(session);
   BackendLink* link = link_for(session, routing.kind, now);
   if (link == nullptr) return Handled::wait;
 
@@ -524,7 +544,8 @@ void Engine::drop_lease(Session& session) {
   const SessionMode& mode = session.mode;
   session.lease = nullptr;
   session.mode.has_lease = false;
-  if (link->busy() || mode.in_multi || mode.watching || mode.subscribed || mode.raw) link->unclean = true;
+  const bool bound = mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned;
+  if (link->busy() || bound) link->unclean = true;
   // Closing it is what tells the server to stop waiting on behalf of a client that is gone.
   while (link->busy()) {
     Request* request = link->fifo.pop_front();

@@ -32,7 +32,7 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
   FAIRLEAD_CHECK(topology && !topology->shards.empty() && topology->commands);
   if (topology_ && topology->version <= topology_->version) return;
   topology_ = std::move(topology);
-  table_ = topology_->commands;
+  apply_policy();
   const health::Shard& shard = topology_->shards.front();
   const bool steady = shard.state == health::GroupState::steady && shard.route.has_value();
   const bool was_open = gate_.open();
@@ -42,6 +42,10 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
     closed_by_reply_ = false;
   }
   if (was_open && !gate_.open()) ++stats_.gate_closed;
+  if (gate_.doubted()) {
+    // Published before the Monitor heard of the evidence: it must hear it about this topology.
+    send_signal(SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
+  }
   if (!new_route) return;
   std::vector<ConnId> revoked;
   for (const BackendLink& link : pool_.all()) {
@@ -101,7 +105,7 @@ void Engine::take_back_unsent(BackendLink& link) {
 
 void Engine::close_gate(BackendLink& link, SignalKind kind, std::string_view detail, TimePoint now) {
   if (link.route_serial != pool_.route_serial()) return;  // evidence against a route of the past
-  if (!gate_.close(now)) return;
+  if (!gate_.doubt(now)) return;
   ++stats_.gate_closed;
   send_signal(kind, link.address, detail, now);
 }
@@ -119,8 +123,8 @@ void Engine::on_connected(ConnId id, TimePoint) {
   if (link == nullptr) return;
   FAIRLEAD_CHECK(link->state == LinkState::connecting);
   link->state = LinkState::login;
-  link->greeting.append_copy(buffers_,
-                             link->login.begin(options_.server_login, link->key.version, link->key.db));
+  link->greeting.append_copy(buffers_, link->login.begin(link->user ? *link->user : options_.server_login,
+                                                         link->key.version, link->key.db));
   mark_dirty(*link);
 }
 
@@ -142,21 +146,17 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
       return;
     case LoginResult::bad_database:
       // Only SELECT asks for a database that no link had before, and it waits at the front.
-      text_ = "-" + link.login.error() + "\r\n";
-      while (link.busy()) {
-        Request* request = link.fifo.pop_front();
-        request->link = nullptr;
-        if (request->session == nullptr) {
-          slab_.give_back(buffers_, request);
-        } else {
-          const std::string reply = text_;
-          request->reply.append_copy(buffers_, reply);
-          answered(*request->session, request);
-        }
-      }
+      refuse_all(link, link.login.error());
       break;
     case LoginResult::refused:
-      close_gate(link, SignalKind::login_failed, link.login.error(), now);
+      if (link.user) {
+        refuse_all(link, link.login.error());  // this user's trouble, and nobody else's
+        break;
+      }
+      // Holding would not make the password right: say so to those who wait, and to the operator.
+      send_signal(SignalKind::login_failed, link.address, link.login.error(), now);
+      refuse_all(link, "MASTERDOWN fairlead: the server refused fairlead's own login (" + link.login.error() +
+                           "); the command was not executed");
       break;
     case LoginResult::not_master:
       close_gate(link, SignalKind::not_master, link.login.error(), now);
@@ -167,6 +167,18 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
   }
   ++stats_.links_failed;
   lose(link, now);
+}
+
+/// Nothing of what waits on the link was sent: all of it is answered with `error`.
+void Engine::refuse_all(BackendLink& link, const std::string& error) {
+  while (link.busy()) {
+    Request* request = link.fifo.pop_front();
+    if (request->session == nullptr) {
+      slab_.give_back(buffers_, request);
+    } else {
+      answer_request(request, error);
+    }
+  }
 }
 
 void Engine::on_ready(BackendLink& link) {
@@ -242,8 +254,11 @@ void Engine::lose_owner(Session& session) {
   SessionMode& mode = session.mode;
   if (sessions_.find(session.id) == nullptr) return;
   if (mode.raw) {
+    // What the server said last still goes out: it may have closed because all was said (SYNC, an RDB file).
     ++stats_.raw_closed;
-    close_session(session);
+    session.in.clear();
+    session.wait = Wait::none;
+    stop_reading_and_end(session);
     return;
   }
   if (mode.in_multi && !mode.transaction_lost) {
@@ -288,6 +303,10 @@ void Engine::hold_request(Request* request) {
 
 /// Sends what is held, in the client's order, on the route of now. False when some of it must wait on.
 bool Engine::dispatch_held(Session& session, TimePoint now) {
+  if (held_too_long(session)) {
+    fail_held(session);
+    return true;
+  }
   if (!gate_.open()) {
     hold(session);
     return false;
@@ -316,7 +335,7 @@ bool Engine::select_again(Session& session, Request* request, TimePoint now) {
   }
   LinkKey key = key_of(session);
   key.db = static_cast<std::uint32_t>(request->select_db);
-  BackendLink* link = pool_.shared(key, now);
+  BackendLink* link = pool_.shared(key, session.user, now);
   --session.held;
   ++session.in_flight;
   session.link_in_use = link->id;
@@ -363,22 +382,27 @@ void Engine::expire_hold() {
   while (!held_sessions_.empty()) {
     Session& session = held_sessions_.front();
     give_up_hold(session);
-    for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
-      if (r->state != RequestState::held) continue;
-      r->reply.clear(buffers_);
-      text_.clear();
-      resp::append_error(text_, master_down_text());
-      r->reply.append_copy(buffers_, text_);
-      r->state = RequestState::answered;
-      --session.held;
-      ++stats_.master_down;
-    }
-    session.flush_slots(buffers_, slab_);
-    mark_dirty(session);
+    fail_held(session);
     // A subscriber stays in line for the next route; its commands do not wait for that.
     if (session.resubscribe) subscribers_in_line_.push_back(session);
     make_runnable(session);
   }
+}
+
+/// What was taken from a link and could not be dispatched again in time was surely not executed since.
+void Engine::fail_held(Session& session) {
+  for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+    if (r->state != RequestState::held) continue;
+    r->reply.clear(buffers_);
+    text_.clear();
+    resp::append_error(text_, master_down_text());
+    r->reply.append_copy(buffers_, text_);
+    r->state = RequestState::answered;
+    --session.held;
+    ++stats_.master_down;
+  }
+  session.flush_slots(buffers_, slab_);
+  mark_dirty(session);
 }
 
 std::string Engine::master_down_text() const {

@@ -72,7 +72,10 @@ void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus stat
   }
   Session* session = request->session;
   const bool error = link.scanner.is_error();
-  if (session != nullptr && request->override_reply == ReplyOverride::none) {
+  const ReplyOverride override_reply = request->override_reply;
+  const bool told =
+      override_reply == ReplyOverride::none || (override_reply == ReplyOverride::hello && error);
+  if (session != nullptr && told) {
     if (error) {
       request->reply.append(buffers_, part);  // judged when it is whole
     } else {
@@ -95,15 +98,20 @@ void Engine::deliver(Session& session, Request* request, const Bytes& part) {
     return;
   }
   session.out.append(buffers_, part);
+  session.reply_bytes += part.size;
   session.mid_reply = true;
   mark_dirty(session);
   check_output(session);
 }
 
 void Engine::check_output(Session& session) {
-  if (session.out.size() <= options_.limits.output_buffer_bytes_max) return;
-  ++stats_.output_buffer_closed;
-  close_session(session);
+  if (session.out.size() > options_.limits.output_buffer_bytes_max) {
+    ++stats_.output_buffer_closed;
+    close_session(session);
+  } else if (over_memory(session.out.size())) {
+    ++stats_.memory_closed;
+    close_session(session);
+  }
 }
 
 // --- Subscribers: frames are judged whole, since messages come between the answers
@@ -249,6 +257,10 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
 
 void Engine::apply_answer(BackendLink& link, Session& session, Request& request) {
   const resp::ReplyScanner& reply = link.scanner;
+  if (request.id == CommandId::auth || request.id == CommandId::hello) {
+    on_login_judged(link, session, request);
+    return;
+  }
   if (request.override_reply != ReplyOverride::none) {
     text_.clear();
     if (request.override_reply == ReplyOverride::null) {
@@ -290,6 +302,8 @@ void Engine::answered(Session& session, Request* request) {
   request->state = RequestState::answered;
   FAIRLEAD_CHECK(session.in_flight > 0);
   --session.in_flight;
+  note_weight(session);
+  session.held_since = {};
   if (session.slots.front() == request) session.flush_slots(buffers_, slab_);
   mark_dirty(session);
   if (session.in_flight == 0) {
@@ -298,10 +312,39 @@ void Engine::answered(Session& session, Request* request) {
       wake(session, Wait::drain);
     }
   }
-  if (session.wait == Wait::depth && session.slots.size() <= options_.limits.pipeline_depth_max / 2) {
+  if (session.wait == Wait::depth &&
+      session.slots.size() <= std::min(options_.limits.pipeline_depth_max, session.window) / 2) {
     wake(session, Wait::depth);
   }
   check_output(session);
+}
+
+/// Learns from each answer how heavy the session's replies are. Its window grows while they are small, as
+/// TCP's does; a session that moves large values goes over to the bulk lane, so that small replies do not
+/// wait behind its own.
+void Engine::note_weight(Session& session) {
+  const bool large = session.reply_bytes >= bulk_bytes_min;
+  session.reply_bytes = 0;
+  if (large) {
+    become_heavy(session);
+    return;
+  }
+  session.window = std::min(session.window * 2, std::max(options_.limits.pipeline_depth_max, window_min));
+  if (session.heavy && ++session.light_replies >= light_again_replies) session.heavy = false;
+}
+
+void Engine::become_heavy(Session& session) {
+  session.light_replies = 0;
+  session.window = window_min;
+  if (session.heavy) return;
+  session.heavy = true;
+  ++stats_.bulk_moves;
+}
+
+/// All buffers together are over their limit, and this holder has a part in it. Small holders are never
+/// closed for it.
+bool Engine::over_memory(std::uint64_t held) const {
+  return held > large_holding_bytes && buffers_.chunks.bytes_in_use() > options_.limits.memory_bytes_max;
 }
 
 bool Engine::held_before(const Session& session, const Request* request) {

@@ -6,9 +6,11 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "health/options.hpp"
 #include "resp/command_reader.hpp"
+#include "resp/command_table.hpp"
 
 namespace fairlead::engine {
 
@@ -26,12 +28,21 @@ struct Limits {
   std::uint32_t pipeline_depth_max = 1024;        // commands of one client in flight; then it is not read
   std::uint64_t output_pause_bytes = 1ULL << 20;  // unread replies of one client; then its commands wait
   std::uint64_t link_backlog_bytes_max = 16ULL
-                                         << 20;    // unwritten commands of one link; then its sessions wait
-  std::uint32_t leased_links_max = 4096;           // leased links of this worker; then leases wait
-  std::uint64_t hold_bytes_max = 64ULL << 20;      // commands held while there is no master, all clients
-  std::chrono::milliseconds hold_max{10000};       // how long a command is held
-  std::chrono::milliseconds connect_timeout{500};  // TCP connect and login of a backend link
+                                         << 20;  // unwritten commands of one link; then its sessions wait
+  std::uint32_t leased_links_max = 4096;         // leased links of this worker; then leases wait
+  std::uint64_t hold_bytes_max = 64ULL << 20;    // commands held while there is no master, all clients
+  std::uint64_t memory_bytes_max = 2ULL << 30;   // all buffers of this worker; then large holders are closed
+  std::chrono::milliseconds idle_max{0};         // a client that says nothing; 0 = for ever, as Redis
+  std::chrono::milliseconds partial_command_max{60000};  // an unfinished command without a new byte
+  std::chrono::milliseconds hold_max{10000};             // how long a command is held
+  std::chrono::milliseconds connect_timeout{500};        // TCP connect and login of a backend link
   std::chrono::milliseconds drain_grace{1000};  // replies still awaited from a server whose route was revoked
+};
+
+/// Who may come in when no password of fairlead's own is set.
+enum class ClientLogin : std::uint8_t {
+  open,    // everybody, with fairlead's login to the servers; AUTH changes to a user that the server knows
+  server,  // only who has said AUTH or HELLO AUTH and was accepted by the server
 };
 
 struct EngineOptions {
@@ -39,7 +50,9 @@ struct EngineOptions {
   PoolMode pool_mode = PoolMode::multiplex;
   std::uint32_t links_per_server = 1;  // shared links per {server, version, db, user}
   health::Login server_login;          // what fairlead says to Redis
-  std::string client_password;         // what clients must say; empty: nothing
+  std::string client_password;         // what clients must say; empty: see client_login
+  ClientLogin client_login = ClientLogin::open;
+  std::vector<std::string> deny = resp::denied_by_default();  // names as COMMAND says them
 };
 
 }  // namespace fairlead::engine

@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::string_view wrong_password = "WRONGPASS invalid username-password pair or user is disabled.";
 
+constexpr std::string_view bad_name =
+    "ERR Client names cannot contain spaces, newlines or special characters.";
+
 bool same_word(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
     return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
@@ -66,80 +69,37 @@ void set_name(Session& session, std::string_view name) {
 
 bool append_bad_name(std::string& out, std::string_view name) {
   if (printable(name)) return false;
-  resp::append_error(out, "ERR Client names cannot contain spaces, newlines or special characters.");
+  resp::append_error(out, bad_name);
   return true;
-}
-
-void hello_map(const Session& session, const LocalContext& context, std::string& out) {
-  const resp::Version version = session.mode.version;
-  resp::append_map_header(out, 7, version);
-  resp::append_bulk(out, "server");
-  resp::append_bulk(out, "redis");
-  resp::append_bulk(out, "version");
-  resp::append_bulk(out, context.redis_version);
-  resp::append_bulk(out, "proto");
-  resp::append_integer(out, static_cast<int>(version));
-  resp::append_bulk(out, "id");
-  resp::append_integer(out, static_cast<std::int64_t>(session.client_id));
-  resp::append_bulk(out, "mode");
-  resp::append_bulk(out, "standalone");
-  resp::append_bulk(out, "role");
-  resp::append_bulk(out, "master");
-  resp::append_bulk(out, "modules");
-  resp::append_array_header(out, 0);
 }
 
 LocalAction hello(Session& session, const CommandView& command, const LocalContext& context,
                   std::string& out) {
-  std::int64_t version = 0;
-  if (command.size() >= 2) {
-    const std::string_view text = command[1];
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), version);
-    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-      resp::append_error(out, "ERR Protocol version is not an integer or out of range");
-      return LocalAction::none;
-    }
-    if (version != 2 && version != 3) {
-      resp::append_error(out, "NOPROTO unsupported protocol version");
-      return LocalAction::none;
-    }
+  const HelloArguments arguments = read_hello(command, session.mode);
+  if (!arguments.error.empty()) {
+    resp::append_error(out, arguments.error);
+    return LocalAction::none;
   }
-  for (std::uint32_t i = 2; i < command.size(); ++i) {
-    const std::uint32_t more = command.size() - 1 - i;
-    if (same_word(command[i], "AUTH") && more >= 2) {
-      if (!login_fits(command[i + 1], command[i + 2], context.options)) {
-        resp::append_error(out, wrong_password);
-        return LocalAction::login_failed;
-      }
-      session.mode.authenticated = true;
-      i += 2;
-    } else if (same_word(command[i], "SETNAME") && more >= 1) {
-      if (append_bad_name(out, command[i + 1])) return LocalAction::none;
-      set_name(session, command[i + 1]);
-      i += 1;
-    } else {
-      resp::append_error(out, "ERR Syntax error in HELLO option '" + std::string(c_string(command[i])) + "'");
-      return LocalAction::none;
+  if (arguments.has_login) {
+    if (!login_fits(arguments.username, arguments.password, context.options)) {
+      resp::append_error(out, wrong_password);
+      return LocalAction::login_failed;
     }
+    session.mode.authenticated = true;
   }
+  if (arguments.name) set_name(session, *arguments.name);
   if (!session.mode.authenticated) {
     resp::append_error(
         out,
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH "
-        "<user> <pass> option can be used to authenticate the client and select the RESP protocol "
-        "version at the same time");
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+        "HELLO AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "RESP protocol version at the same time");
     return LocalAction::none;
   }
-  const resp::Version wanted = version == 3   ? resp::Version::resp3
-                               : version == 2 ? resp::Version::resp2
-                                              : session.mode.version;
-  if (wanted != session.mode.version && session.mode.subscribed) {
-    resp::append_error(out,
-                       "ERR fairlead: the protocol cannot be changed while subscribed; unsubscribe first");
-    return LocalAction::none;
+  if (arguments.version != 0) {
+    session.mode.version = arguments.version == 3 ? resp::Version::resp3 : resp::Version::resp2;
   }
-  session.mode.version = wanted;
-  hello_map(session, context, out);
+  append_hello(out, session, context);
   return LocalAction::none;
 }
 
@@ -169,6 +129,65 @@ void ping(const CommandView& command, const resp::CommandSpec& spec, std::string
 }
 
 }  // namespace
+
+bool names_a_user(CommandId id, const CommandView& command) {
+  if (id == CommandId::auth) return command.size() == 2 || command.size() == 3;
+  return id == CommandId::hello && read_hello(command, {}).has_login;
+}
+
+HelloArguments read_hello(const CommandView& command, const SessionMode& mode) {
+  HelloArguments hello;
+  if (command.size() >= 2) {
+    const std::string_view text = command[1];
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), hello.version);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+      hello.error = "ERR Protocol version is not an integer or out of range";
+      return hello;
+    }
+    if (hello.version != 2 && hello.version != 3) {
+      hello.error = "NOPROTO unsupported protocol version";
+      return hello;
+    }
+  }
+  for (std::uint32_t i = 2; i < command.size() && hello.error.empty(); ++i) {
+    const std::uint32_t more = command.size() - 1 - i;
+    if (same_word(command[i], "AUTH") && more >= 2) {
+      hello.has_login = true;
+      hello.username = command[i + 1];
+      hello.password = command[i + 2];
+      i += 2;
+    } else if (same_word(command[i], "SETNAME") && more >= 1) {
+      hello.name = command[++i];
+      if (!printable(*hello.name)) hello.error = bad_name;
+    } else {
+      hello.error = "ERR Syntax error in HELLO option '" + std::string(c_string(command[i])) + "'";
+    }
+  }
+  const bool changes = hello.version != 0 && hello.version != static_cast<int>(mode.version);
+  if (hello.error.empty() && changes && mode.subscribed) {
+    hello.error = "ERR fairlead: the protocol cannot be changed while subscribed; unsubscribe first";
+  }
+  return hello;
+}
+
+void append_hello(std::string& out, const Session& session, const LocalContext& context) {
+  const resp::Version version = session.mode.version;
+  resp::append_map_header(out, 7, version);
+  resp::append_bulk(out, "server");
+  resp::append_bulk(out, "redis");
+  resp::append_bulk(out, "version");
+  resp::append_bulk(out, context.redis_version);
+  resp::append_bulk(out, "proto");
+  resp::append_integer(out, static_cast<int>(version));
+  resp::append_bulk(out, "id");
+  resp::append_integer(out, static_cast<std::int64_t>(session.client_id));
+  resp::append_bulk(out, "mode");
+  resp::append_bulk(out, "standalone");
+  resp::append_bulk(out, "role");
+  resp::append_bulk(out, "master");
+  resp::append_bulk(out, "modules");
+  resp::append_array_header(out, 0);
+}
 
 LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const CommandView& command,
                         const LocalContext& context, std::string& out) {

@@ -2,6 +2,7 @@
 // and names; never touches a link.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,21 @@ struct LocalContext {
 /// Appends the whole reply to `out`.
 LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const resp::CommandView& command,
                         const LocalContext& context, std::string& out);
+
+/// HELLO's arguments; views into the command.
+struct HelloArguments {
+  std::string error;  // what to answer when they are wrong
+  int version = 0;    // 0: unchanged
+  bool has_login = false;
+  std::string_view username;
+  std::string_view password;
+  std::optional<std::string_view> name;
+};
+[[nodiscard]] HelloArguments read_hello(const resp::CommandView& command, const SessionMode& mode);
+void append_hello(std::string& out, const Session& session, const LocalContext& context);
+
+/// AUTH, or HELLO with AUTH: somebody must judge a password.
+[[nodiscard]] bool names_a_user(resp::CommandId id, const resp::CommandView& command);
 
 /// Redis' refusals.
 void append_unknown_command(std::string& out, const resp::CommandView& command);

@@ -43,6 +43,7 @@ struct RequestClass {
 enum class ReplyOverride : std::uint8_t {
   none,
   null,        // EXEC after a lost WATCH: "a watched key changed"
+  hello,       // HELLO's map after an AUTH that the server accepted
   exec_abort,  // EXEC after a command of the block was refused here
 };
 

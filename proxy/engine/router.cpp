@@ -63,6 +63,8 @@ Routing route_transaction(CommandId id, const SessionMode& mode) {
 }
 
 Routing route_local(CommandId id, const SessionMode& mode) {
+  // In session mode everything passes as on a wire: the server knows this client by its own link.
+  if (mode.pinned) return {RouteKind::leased};
   if (id == CommandId::select) return {mode.has_lease || mode.pinned ? RouteKind::leased : RouteKind::select};
   if (answered_here(id)) return {RouteKind::local};
   // COMMAND and its subcommands read the server's table and change nothing on the link.
@@ -91,7 +93,7 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
     if (login) return route_login_command(id, mode);
   }
   if (mode.in_multi) return route_transaction(id, mode);
-  if (changes_the_wire(id)) return {RouteKind::raw, LeaseSpan::rest};
+  if (changes_the_wire(id) || traits.lease == LeaseSpan::rest) return {RouteKind::raw, LeaseSpan::rest};
   if (traits.affinity == Affinity::local) {
     const bool resp2_subscriber = mode.subscribed && mode.version == resp::Version::resp2;
     return resp2_subscriber ? Routing{RouteKind::leased} : route_local(id, mode);

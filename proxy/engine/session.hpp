@@ -10,13 +10,16 @@
 
 #include <boost/intrusive/list_hook.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "health/options.hpp"
 #include "proxy/engine/io.hpp"
 #include "proxy/engine/read_buffer.hpp"
 #include "proxy/engine/request.hpp"
 #include "proxy/engine/session_mode.hpp"
 #include "proxy/engine/subscriptions.hpp"
+#include "proxy/engine/timer_wheel.hpp"
 #include "proxy/engine/write_queue.hpp"
 #include "resp/command_reader.hpp"
 
@@ -42,18 +45,34 @@ enum class Ending : std::uint8_t {
   now,
 };
 
+/// Who a session is to the servers. Interned: equal logins are one object, so that links are filed by its
+/// address.
+using UserPtr = std::shared_ptr<const health::Login>;
+
+/// AUTH or HELLO AUTH that the server is asked to judge.
+struct PendingLogin {
+  UserPtr user;
+  bool is_hello = false;
+  int version = 0;                  // HELLO: 2, 3 or 0 (unchanged)
+  std::optional<std::string> name;  // HELLO SETNAME
+};
+
 /// What few sessions need.
 struct SessionExtras {
   std::string name;      // CLIENT SETNAME
   std::string lib_name;  // CLIENT SETINFO
   std::string lib_version;
   Subscriptions subscriptions;
+  std::optional<PendingLogin> pending_login;
   std::int64_t transaction_db = -1;  // SELECT inside MULTI: the database after EXEC
 };
 
 struct Session {
   Session(ConnId id_, std::uint64_t client_id_, const resp::CommandLimits& limits)
-      : id(id_), client_id(client_id_), reader(limits) {}
+      : id(id_), client_id(client_id_), reader(limits) {
+    timer.owner = this;
+    timer.side = Side::client;
+  }
 
   /// Appends an answer to the slots' end: goes out at once when nothing is before it. `bytes` is a whole
   /// reply.
@@ -76,6 +95,13 @@ struct Session {
   std::uint32_t in_flight = 0;  // requests in a link's FIFO
   std::uint32_t held = 0;       // requests to be dispatched again
   std::uint32_t db = 0;
+  UserPtr user;                     // null: fairlead's own login
+  std::uint32_t window = 64;        // commands in flight at most: grows while replies are small
+  std::uint32_t light_replies = 0;  // small ones in a row since a large one
+  std::uint64_t reply_bytes = 0;    // of the front slot, so far
+  bool heavy = false;               // moves large values: uses the bulk lane
+  health::TimePoint last_bytes_at{};
+  Timer timer;  // idle clients, unfinished commands
   BackendLink* lease = nullptr;
   ConnId link_in_use;  // where the requests in flight are
   SessionMode mode;
@@ -83,9 +109,11 @@ struct Session {
   Ending ending = Ending::none;
   Reading reading = Reading::on;
   bool write_blocked = false;
-  bool on_hold = false;          // in the Engine's list of held sessions
-  bool resubscribe = false;      // subscriptions must be made again on the next lease
-  bool mid_reply = false;        // part of the front slot's reply is already in `out`
+  bool on_hold = false;      // in the Engine's list of held sessions
+  bool resubscribe = false;  // subscriptions must be made again on the next lease
+  bool mid_reply = false;    // part of the front slot's reply is already in `out`
+  health::TimePoint
+      held_since{};              // since then nothing of it was answered; zero: it does not wait for a master
   std::uint64_t held_bytes = 0;  // counted against hold_bytes_max
 
   ListHook wait_hook;

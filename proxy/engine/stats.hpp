@@ -28,6 +28,10 @@ struct Stats {
   std::uint64_t backlog_pauses = 0;        // link_backlog_bytes_max
   std::uint64_t lease_waits = 0;           // leased_links_max
   std::uint64_t hold_overflows = 0;        // hold_bytes_max
+  std::uint64_t memory_closed = 0;         // memory_bytes_max
+  std::uint64_t idle_closed = 0;           // idle_max
+  std::uint64_t partial_closed = 0;        // partial_command_max
+  std::uint64_t bulk_moves = 0;            // sessions that moved to the bulk lane
   // Backend
   std::uint64_t links_opened = 0;
   std::uint64_t links_failed = 0;  // connect or login failed

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "health/topology.hpp"
+#include "proxy/engine/io.hpp"
 
 namespace fairlead::engine {
 
@@ -17,6 +18,7 @@ namespace fairlead::engine {
 struct Timer : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   health::TimePoint deadline{};
   void* owner = nullptr;
+  Side side = Side::backend;  // what the owner is: a Session or a BackendLink
 
   [[nodiscard]] bool armed() const { return is_linked(); }
   void cancel() {

@@ -1,8 +1,9 @@
 // Opens and closes the way to the servers. While it is closed, commands are held: up to hold_max, measured
 // from the moment it closed, so that no client waits longer than that in one outage. Pure; one per Engine.
 //
-// Evidence (`close`) shuts it at once; only a Topology that is newer than the one acted on when it was shut,
-// and steady, opens it again.
+// Evidence (`doubt`) shuts it at once. Only a steady Topology opens it again, and after evidence only one
+// that took the evidence into account: of another route, or published after a Topology that was not steady. A
+// steady Topology of the same route may have been on its way before the Monitor heard anything.
 #pragma once
 
 #include <chrono>
@@ -27,7 +28,9 @@ class WriteGate {
   /// A published topology. Returns true when the gate opened with it.
   bool on_topology(const health::Topology& topology, health::TimePoint now);
   /// Evidence against the route, from the data path. Returns true when the gate was open.
-  bool close(health::TimePoint now);
+  bool doubt(health::TimePoint now);
+  /// True while only the data path doubts: the Monitor has not answered the signal yet.
+  [[nodiscard]] bool doubted() const { return doubted_; }
 
   [[nodiscard]] GateVerdict verdict(health::TimePoint now) const {
     if (open_) return GateVerdict::dispatch;
@@ -38,11 +41,14 @@ class WriteGate {
   [[nodiscard]] std::chrono::milliseconds hold_max() const { return hold_max_; }
 
  private:
+  void close(health::TimePoint now);
+
   std::chrono::milliseconds hold_max_;
   health::TimePoint closed_since_;
-  std::uint64_t version_ = 0;         // the newest topology seen
-  std::uint64_t closed_version_ = 0;  // the topology whose route the evidence speaks against
+  std::uint64_t version_ = 0;  // the newest topology seen
+  health::Route route_;        // of the last steady topology
   bool open_ = false;
+  bool doubted_ = false;
 };
 
 }  // namespace fairlead::engine

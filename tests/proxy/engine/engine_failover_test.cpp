@@ -112,7 +112,7 @@ TEST_CASE("refused twice by a server that is confirmed as the master: the error 
   const std::string refusal = "-READONLY a module says so\r\n";
   world.feed(world.shared, refusal);
   world.take(world.shared);
-  world.publish("a", 1);  // confirmed again
+  world.confirm("a");
   CHECK(world.got(world.shared) == Strings{"SET a 1"});
   world.feed(world.shared, refusal);
   CHECK(world.take(client) == refusal);
@@ -218,7 +218,7 @@ TEST_CASE("a request that was dispatched before is answered MASTERDOWN too when 
   CHECK(world.take(client) == master_down + "+PONG\r\n");
 }
 
-TEST_CASE("the gate opens only with a newer topology, and a signal nobody heard is repeated") {
+TEST_CASE("after evidence the gate opens only when the Monitor has answered it, and the signal is repeated") {
   ReadyWorld world;
   world.engine.on_error(world.shared, "reset", world.now);
   world.turn();
@@ -227,9 +227,36 @@ TEST_CASE("the gate opens only with a newer topology, and a signal nobody heard 
   CHECK(world.io.signals.size() == 1);
   world.pass(1000ms);
   CHECK(world.io.signals.size() == 2);
-  CHECK(world.io.links.size() == 1);
+  // Steady, but perhaps on its way before the Monitor heard anything: it is told again, of this topology.
   world.publish("a", 1);
+  REQUIRE(world.io.signals.size() == 3);
+  CHECK(world.io.signals[2].topology_version == world.version);
+  CHECK(world.io.links.size() == 1);
+  SECTION("suspected, then confirmed") {
+    world.confirm("a");
+  }
+  SECTION("another route") {
+    world.publish("b", 2);
+  }
   CHECK(world.got(world.log_in()) == Strings{"GET a"});
+}
+
+TEST_CASE("a gate that opens and closes without an answer does not hold for ever") {
+  World world;
+  world.publish("a");
+  const ConnId client = world.client();
+  world.feed(client, "SET a 1\r\n");
+  for (int i = 0; i < 30 && world.take(client).empty(); ++i) {
+    const ConnId link = world.io.links.back();
+    world.engine.on_connected(link, world.now);
+    world.turn();
+    world.feed(link, "*1\r\n$5\r\nslave\r\n");  // another process behind the same address
+    world.pass(500ms);
+    world.confirm("a");
+    REQUIRE(i < 25);
+    if (world.engine.stats().master_down > 0) break;
+  }
+  CHECK(world.engine.stats().master_down == 1);
 }
 
 TEST_CASE("a published suspicion holds at once") {
@@ -253,16 +280,27 @@ TEST_CASE("a connection that cannot be made is evidence, and its commands wait")
   SECTION("no answer") {
     world.pass(600ms);
   }
-  SECTION("wrong password") {
-    world.engine.on_connected(world.io.links[0], world.now);
-    world.turn();
-    world.feed(world.io.links[0], "-NOAUTH Authentication required.\r\n");
-  }
   world.turn();
   REQUIRE(world.io.signals.size() == 1);
   CHECK(world.take(client).empty());
-  world.publish("a");
+  world.confirm("a");
   CHECK(world.got(world.log_in()) == Strings{"SET a 1"});
+}
+
+TEST_CASE("fairlead's own login refused: those who wait hear it, and the operator") {
+  World world;
+  world.publish("a");
+  const ConnId client = world.client();
+  world.feed(client, "SET a 1\r\n");
+  world.engine.on_connected(world.io.links[0], world.now);
+  world.turn();
+  world.feed(world.io.links[0], "-NOAUTH Authentication required.\r\n");
+  CHECK(
+      world.take(client) ==
+      "-MASTERDOWN fairlead: the server refused fairlead's own login (NOAUTH Authentication required.); the "
+      "command was not executed\r\n");
+  REQUIRE(world.io.signals.size() == 1);
+  CHECK(world.io.signals[0].kind == health::SignalKind::login_failed);
 }
 
 TEST_CASE("a transaction whose link is lost before EXEC is discarded, and says so") {

@@ -175,8 +175,6 @@ TEST_CASE("hold_bytes_max: beyond it commands are not held but answered") {
 TEST_CASE("before login nothing passes, and announced sizes are small") {
   EngineOptions options;
   options.client_password = "secret";
-  ReadyWorld* none = nullptr;
-  (void)none;
   World world(options);
   world.publish("a");
   const ConnId client = world.client();
@@ -221,4 +219,107 @@ TEST_CASE("an idle client holds no buffer") {
     world.take(clients.back());
   }
   CHECK(world.engine.buffer_bytes() <= before);
+}
+
+TEST_CASE("memory_bytes_max: who holds much is closed, who holds little goes on") {
+  EngineOptions options;
+  options.limits.memory_bytes_max = 1 << 20;
+  ReadyWorld world(options);
+  const ConnId quick = world.client();
+  std::vector<ConnId> slow;
+  std::string replies;
+  for (int i = 0; i < 40; ++i) {
+    slow.push_back(world.client());
+    world.io.at(slow.back()).capacity = 0;
+    world.feed(slow.back(), "GET a\r\n");
+    replies += "$100000\r\n" + std::string(100000, 'x') + "\r\n";
+  }
+  world.feed(quick, "GET b\r\n");
+  world.feed(world.shared, replies + "+B\r\n");
+  CHECK(world.take(quick) == "+B\r\n");
+  CHECK(world.io.at(quick).open);
+  CHECK(world.engine.stats().memory_closed > 20);
+  CHECK(world.engine.buffer_bytes() <= (1 << 20) + 4 * 100000);
+}
+
+TEST_CASE("idle_max closes who says nothing, but not who waits for an answer") {
+  EngineOptions options;
+  options.limits.idle_max = 10s;
+  ReadyWorld world(options);
+  const ConnId idle = world.client();
+  const ConnId busy = world.client();
+  const ConnId waiting = world.client();
+  world.feed(waiting, "BLPOP q 0\r\n");
+  world.log_in();
+  for (int i = 0; i < 4; ++i) {
+    world.pass(3s);
+    world.feed(busy, "PING\r\n");
+    REQUIRE(world.engine.next_deadline().has_value());
+  }
+  CHECK_FALSE(world.io.at(idle).open);
+  CHECK(world.io.at(busy).open);
+  CHECK(world.io.at(waiting).open);
+  CHECK(world.engine.stats().idle_closed == 1);
+}
+
+TEST_CASE("partial_command_max closes who stops in the middle of a command") {
+  EngineOptions options;
+  options.limits.partial_command_max = 10s;
+  ReadyWorld world(options);
+  const ConnId stuck = world.client();
+  const ConnId slow = world.client();
+  const ConnId idle = world.client();
+  world.feed(idle, "PING\r\n");
+  world.feed(stuck, "*3\r\n$3\r\nSET\r\n");
+  for (int i = 0; i < 4; ++i) {
+    world.feed(slow, i == 0 ? "*2\r\n$4\r\nECHO\r\n$50\r\n" : "xxxxxxxxxx");
+    world.pass(4s);
+  }
+  CHECK_FALSE(world.io.at(stuck).open);
+  CHECK(world.io.at(slow).open);
+  CHECK(world.io.at(idle).open);
+  CHECK(world.engine.stats().partial_closed == 1);
+  world.feed(slow, std::string(20, 'x') + "\r\n");
+  CHECK(world.take(slow) == "$50\r\n" + std::string(50, 'x') + "\r\n");
+}
+
+TEST_CASE("a session that moves large values has the bulk lane, until its replies are small again") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "GET a\r\n");
+  world.feed(world.shared, "$100000\r\n" + std::string(100000, 'x') + "\r\n");
+  CHECK(world.engine.stats().bulk_moves == 1);
+  world.take(world.shared);
+  world.feed(client, "GET b\r\n");
+  const ConnId bulk = world.log_in();
+  CHECK(world.got(bulk) == Strings{"GET b"});
+  world.feed(bulk, "+B\r\n");
+  for (std::uint32_t i = 1; i < light_again_replies; ++i) {
+    world.feed(client, "GET c\r\n");
+    CHECK(world.got(bulk) == Strings{"GET c"});
+    world.feed(bulk, "+C\r\n");
+  }
+  world.feed(client, "GET d\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET d"});
+}
+
+TEST_CASE("the window: few commands in flight at first and after large replies, many while they are small") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += "GET a\r\n";
+  world.feed(client, many);
+  const std::size_t first = world.got(world.shared).size();
+  CHECK(first <= 64);
+  std::size_t most = 0;
+  std::size_t answered_count = first;
+  while (answered_count > 0) {
+    std::string some;
+    for (std::size_t i = 0; i < answered_count; ++i) some += "+A\r\n";
+    world.feed(world.shared, some);
+    answered_count = world.got(world.shared).size();
+    most = std::max(most, answered_count);
+  }
+  CHECK(most > 500);
+  CHECK(world.take(client).size() == 2000 * 4);
 }

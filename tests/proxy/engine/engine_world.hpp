@@ -81,6 +81,12 @@ class World {
     turn();
   }
 
+  /// The Monitor has heard of the evidence, and confirms the same master.
+  void confirm(const std::string& host, std::uint64_t term = 1) {
+    publish(host, term, health::GroupState::suspect);
+    publish(host, term);
+  }
+
   ConnId client() {
     const ConnId id = engine.on_accept(now);
     REQUIRE(id.valid());

@@ -239,26 +239,32 @@ TEST_CASE("the gate: closed at first, opened by a steady topology only, timed fr
   const health::TimePoint start{1h};
   WriteGate gate(10s, start);
   health::Topology topology;
-  topology.version = 1;
   topology.shards.emplace_back();
+  const auto publish = [&](health::GroupState state, std::uint64_t term, health::TimePoint now) {
+    ++topology.version;
+    topology.shards[0].state = state;
+    if (term != 0) topology.shards[0].route = health::Route{{"a", 1, false}, "run", "7", term, now};
+    return gate.on_topology(topology, now);
+  };
+  using S = health::GroupState;
   CHECK(gate.verdict(start) == GateVerdict::hold);
   CHECK(gate.verdict(start + 10s) == GateVerdict::fail);
-  CHECK_FALSE(gate.on_topology(topology, start + 1s));  // no route
-  topology.version = 2;
-  topology.shards[0].state = health::GroupState::steady;
-  topology.shards[0].route = health::Route{};
-  CHECK(gate.on_topology(topology, start + 2s));
+  CHECK_FALSE(publish(S::steady, 0, start + 1s));  // no route
+  CHECK(publish(S::steady, 1, start + 2s));
   CHECK(gate.verdict(start + 60s) == GateVerdict::dispatch);
-  CHECK(gate.close(start + 60s));
-  CHECK_FALSE(gate.close(start + 65s));                  // the clock of the hold does not begin anew
-  CHECK_FALSE(gate.on_topology(topology, start + 61s));  // the same version proves nothing
+  CHECK(gate.doubt(start + 60s));
+  CHECK_FALSE(gate.doubt(start + 65s));  // the clock of the hold does not begin anew
+  CHECK_FALSE(gate.on_topology(topology, start + 61s));
+  CHECK_FALSE(publish(S::steady, 1, start + 61s));  // the same route, and nobody has looked
+  CHECK(gate.doubted());
   CHECK(gate.verdict(start + 69s) == GateVerdict::hold);
   CHECK(gate.verdict(start + 70s) == GateVerdict::fail);
-  topology.version = 3;
-  CHECK(gate.on_topology(topology, start + 71s));
-  topology.version = 4;
-  topology.shards[0].state = health::GroupState::suspect;
-  CHECK_FALSE(gate.on_topology(topology, start + 72s));
+  CHECK_FALSE(publish(S::suspect, 1, start + 71s));
+  CHECK_FALSE(gate.doubted());
+  CHECK(publish(S::steady, 1, start + 72s));
+  CHECK(gate.doubt(start + 73s));
+  CHECK(publish(S::steady, 2, start + 74s));  // another route
+  CHECK_FALSE(publish(S::suspect, 2, start + 75s));
   CHECK_FALSE(gate.open());
 }
 

@@ -1,0 +1,116 @@
+// AUTH and HELLO AUTH that a server judges: fairlead has no password of its own for clients, so Redis' users
+// and their ACLs hold. The question travels on a link that carries nothing but such questions; afterwards the
+// session uses links that are logged in as its user.
+#include "proxy/engine/check.hpp"
+#include "proxy/engine/engine.hpp"
+#include "proxy/engine/local_reply.hpp"
+#include "resp/writer.hpp"
+
+namespace fairlead::engine {
+
+using health::TimePoint;
+using resp::CommandId;
+using resp::CommandView;
+
+namespace {
+/// Logins remembered before those that nobody uses any more are forgotten.
+constexpr std::size_t users_sweep_size = 256;
+}  // namespace
+
+bool Engine::authenticated_at_first() const {
+  return options_.client_password.empty() && options_.client_login == ClientLogin::open;
+}
+
+/// The operator's list of refused commands, applied to the table of now.
+void Engine::apply_policy() {
+  const std::shared_ptr<const resp::CommandTable> learnt =
+      topology_ ? topology_->commands : resp::CommandTable::built_in();
+  if (learnt == policy_of_) return;
+  policy_of_ = learnt;
+  table_ = options_.deny == denied_by_default_ ? learnt : learnt->with_denied(options_.deny);
+}
+
+UserPtr Engine::intern(health::Login login) {
+  const std::string key = login.username + '\0' + login.password;
+  if (users_.size() >= users_sweep_size) {
+    boost::unordered::erase_if(users_, [](const auto& entry) { return entry.second.expired(); });
+  }
+  std::weak_ptr<const health::Login>& known = users_[key];
+  if (UserPtr user = known.lock()) return user;
+  UserPtr user = std::make_shared<const health::Login>(std::move(login));
+  known = user;
+  return user;
+}
+
+Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,
+                                             const CommandView& command, TimePoint now) {
+  PendingLogin pending;
+  health::Login login;
+  if (spec.id == CommandId::hello) {
+    const HelloArguments hello = read_hello(command, session.mode);
+    if (!hello.error.empty()) {
+      resp::append_error(text_, hello.error);
+      answer(session, text_);
+      return Handled::consumed;
+    }
+    pending.is_hello = true;
+    pending.version = hello.version;
+    if (hello.name) pending.name.emplace(*hello.name);
+    login = {std::string(hello.username), std::string(hello.password)};
+  } else if (command.size() == 2) {
+    login = {"", std::string(command[1])};
+  } else {
+    login = {std::string(command[1]), std::string(command[2])};
+  }
+  Handled handled = Handled::consumed;
+  if (!may_dispatch(session, now, &handled)) return handled;
+  if (session.in_flight > 0) {
+    set_wait(session, Wait::drain);  // what came before is executed as the user of before
+    return Handled::wait;
+  }
+  LinkKey key;
+  key.lane = login_lane;
+  BackendLink* link = pool_.shared(key, nullptr, now);
+  text_.clear();
+  if (login.username.empty()) {
+    resp::append_command(text_, {"AUTH", login.password});
+  } else {
+    resp::append_command(text_, {"AUTH", login.username, login.password});
+  }
+  Request* request = slab_.take();
+  request->session = &session;
+  request->id = spec.id;
+  request->traits.repeatable = true;
+  if (pending.is_hello) request->override_reply = ReplyOverride::hello;
+  link->append(buffers_, request, text_);
+  session.slots.push_back(request);
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  pending.user = intern(std::move(login));
+  session.extras().pending_login = std::move(pending);
+  mark_dirty(*link);
+  set_wait(session, Wait::drain);  // who the session is decides about all that follows
+  return Handled::consumed;
+}
+
+void Engine::on_login_judged(BackendLink& link, Session& session, Request& request) {
+  if (session.extras_or_null() == nullptr || !session.extras().pending_login) return;
+  const PendingLogin pending = std::move(*session.extras().pending_login);
+  session.extras().pending_login.reset();
+  if (link.scanner.is_error()) {
+    ++stats_.login_failures;
+    return;
+  }
+  session.user = pending.user;
+  session.mode.authenticated = true;
+  if (!pending.is_hello) return;
+  if (pending.version != 0) {
+    session.mode.version = pending.version == 3 ? resp::Version::resp3 : resp::Version::resp2;
+  }
+  if (pending.name) session.extras().name = *pending.name;
+  text_.clear();
+  append_hello(text_, session, {options_, pool_.route().redis_version});
+  request.reply.append_copy(buffers_, text_);
+}
+
+}  // namespace fairlead::engine
