@@ -57,9 +57,9 @@ void FuzzIo::close(ConnId id) {
 
 // --- World
 
-engine::EngineOptions FuzzWorld::choose_options(Choices& choices) {
+engine::EngineOptions FuzzWorld::choose_options() {
   engine::EngineOptions options;
-  const std::uint8_t bits = choices.byte();
+  const std::uint8_t bits = choices_.byte();
   if ((bits & 1U) != 0) options.pool_mode = engine::PoolMode::session;
   if ((bits & 2U) != 0) options.links_per_server = 2;
   if ((bits & 4U) != 0) options.client_password = "secret";
@@ -68,6 +68,7 @@ engine::EngineOptions FuzzWorld::choose_options(Choices& choices) {
     options.limits.pipeline_depth_max = 4;
     options.limits.leased_links_max = 2;
   }
+  leases_max_ = options.limits.leased_links_max;
   if ((bits & 32U) != 0) {
     options.limits.output_pause_bytes = 100;
     options.limits.link_backlog_bytes_max = 200;
@@ -82,7 +83,7 @@ engine::EngineOptions FuzzWorld::choose_options(Choices& choices) {
 FuzzWorld::FuzzWorld(Choices& choices)
     : choices_(choices),
       manners_(choices.below(4) == 0 ? Manners::wild : Manners::honest),
-      engine_(io_, choose_options(choices), {1, 1}, now_) {
+      engine_(io_, choose_options(), {1, 1}, now_) {
   publish("a", 1, GroupState::steady);
   accept();
 }
@@ -411,6 +412,25 @@ bool FuzzWorld::settle_once() {
   return moved;
 }
 
+void FuzzWorld::settle() {
+  int quiet = 0;
+  for (int round = 0; quiet < 5; ++round) {
+    if (round > settle_rounds_max) broken("the world never comes to rest; " + state_of_links());
+    quiet = settle_once() ? 0 : quiet + 1;
+    if (quiet > 0) pass(milliseconds(1500));
+  }
+}
+
+bool FuzzWorld::somebody_satisfied_leaves() {
+  for (Client& client : clients_) {
+    if (client.ended || !client.model->owed_nothing()) continue;
+    client.ended = true;
+    engine_.on_error(client.id, "has all it wanted", now_);
+    return true;
+  }
+  return false;
+}
+
 void FuzzWorld::finish() {
   turn();
   if (manners_ == Manners::honest) {
@@ -419,19 +439,38 @@ void FuzzWorld::finish() {
     for (auto* all : {&io_.clients, &io_.links}) {
       for (auto& [name, connection] : *all) connection.breaks = false;
     }
-    int quiet = 0;
-    for (int round = 0; quiet < 5; ++round) {
-      if (round > settle_rounds_max) broken("the world never comes to rest");
-      quiet = settle_once() ? 0 : quiet + 1;
-      if (quiet > 0) pass(milliseconds(1500));
-    }
+    settle();
+    // Subscribers and, in session mode, everybody keep their links: who waits for one waits for others to
+    // leave.
+    while (engine_.stats().leases_now >= leases_max_ && somebody_satisfied_leaves()) settle();
     for (const Client& client : clients_) {
       if (!client.ended && !client.model->owed_nothing() && !client.model->is_raw()) {
-        broken(client.model->describe() + ": never answered");
+        broken(client.model->describe() + ": never answered; " + state_of_links());
       }
     }
   }
   check_end();
+}
+
+std::string FuzzWorld::state_of_links() const {
+  const engine::Stats& s = engine_.stats();
+  std::string text = std::to_string(s.held_now) + " held, pauses: depth " +
+                     std::to_string(s.pipeline_pauses) + ", output " + std::to_string(s.output_pauses) +
+                     ", backlog " + std::to_string(s.backlog_pauses) + ", lease " +
+                     std::to_string(s.lease_waits) + "; dispatched again " + std::to_string(s.redispatched) +
+                     ", gate closed " + std::to_string(s.gate_closed);
+  for (const auto& [name, connection] : io_.links) {
+    text += ", link " + std::to_string(name.first) + (connection.connected ? " connected" : " connecting") +
+            (connection.waits_writable ? " blocked" : "") + " of route " + std::to_string(connection.route) +
+            (connection.reading == engine::Reading::off ? " not read" : "");
+  }
+  for (const auto& [name, connection] : io_.clients) {
+    text += ", client " + std::to_string(name.first) +
+            (connection.reading == engine::Reading::off ? " not read" : "") +
+            (connection.waits_writable ? " blocked" : "");
+  }
+  for (const Client& client : clients_) text += "\n  " + client.model->describe();
+  return text + "\n  route now " + std::to_string(io_.route);
 }
 
 void FuzzWorld::check_end() {

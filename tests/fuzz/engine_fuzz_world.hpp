@@ -67,7 +67,7 @@ class FuzzWorld {
     ModelServer server;
   };
 
-  static engine::EngineOptions choose_options(Choices& choices);
+  engine::EngineOptions choose_options();
   void accept();
   void client_speaks();
   void client_leaves();
@@ -87,6 +87,9 @@ class FuzzWorld {
   void look_at_links();
   std::size_t feed(engine::ConnId id, std::string_view bytes);
   bool settle_once();
+  void settle();
+  bool somebody_satisfied_leaves();
+  [[nodiscard]] std::string state_of_links() const;
   void check_end();
   [[nodiscard]] Client* any_client();
   [[nodiscard]] Link* any_link();
@@ -104,6 +107,7 @@ class FuzzWorld {
   std::size_t clients_made_ = 0;
   std::uint64_t closes_explained_ = 0;
   bool drained_ = false;
+  std::uint64_t leases_max_ = 0;
   engine::Engine engine_;
 };
 

@@ -66,12 +66,12 @@ class Ledger {
     if (write->number < last) broken(tag + " is executed after a later command of its client");
     last = write->number;
   }
-  /// Its client was told that it was not executed.
-  void denied(const std::string& tag) {
+  /// Its client was told that it was not executed. False when that may be wrong.
+  [[nodiscard]] bool denied(const std::string& tag) {
     Write* write = find(tag);
-    if (write == nullptr) return;
+    if (write == nullptr) return true;
     write->denied = true;
-    if (write->arrivals > 0) broken(tag + " may have been executed, and its client is told that it was not");
+    return write->arrivals == 0;
   }
   /// Its client has the server's answer.
   void acknowledged(const std::string& tag) {

@@ -24,6 +24,10 @@ void ModelClient::wrong(const std::string& why) const {
   broken(describe() + ": " + why);
 }
 
+void ModelClient::denied(const std::string& tag) const {
+  if (!ledger_->denied(tag)) wrong(tag + " may have been executed, and it is told that it was not");
+}
+
 std::string ModelClient::describe() const {
   std::string text = "client " + std::to_string(number_) + ", owed " + std::to_string(expected_.size());
   if (!expected_.empty()) {
@@ -50,7 +54,8 @@ void ModelClient::say(Choices& choices) {
     say_data(choices);
   } else if (choice < 11) {
     say_transaction(choices);
-  } else if (choice < 13) {
+  } else if (choice < 13 && !raw_) {
+    // On a raw link it would reach a server in MULTI, whose queue the model keeps for data alone.
     say_subscription(choices);
   } else {
     say_connection(choices);
@@ -281,13 +286,13 @@ void ModelClient::on_error(const Expected& expected, const std::string& text) {
       if (in_multi_) {
         refused_.push_back(expected.tag);
       } else if (!uncertain) {
-        ledger_->denied(expected.tag);
+        denied(expected.tag);
       }
       return;
     case Kind::exec:
       if (!uncertain) {
-        for (const std::string& tag : queued_) ledger_->denied(tag);
-        for (const std::string& tag : refused_) ledger_->denied(tag);
+        for (const std::string& tag : queued_) denied(tag);
+        for (const std::string& tag : refused_) denied(tag);
       }
       in_multi_ = false;
       queued_.clear();
@@ -334,7 +339,7 @@ void ModelClient::end_block(const Value& reply) {
   std::vector<std::string> tags;
   std::swap(tags, queued_);
   if (reply.type == ValueType::null) {
-    for (const std::string& tag : tags) ledger_->denied(tag);
+    for (const std::string& tag : tags) denied(tag);
     refused_.clear();
     return;
   }
@@ -370,7 +375,7 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
       return end_block(reply);
     case Kind::discard:
       in_multi_ = false;
-      for (const std::string& tag : queued_) ledger_->denied(tag);
+      for (const std::string& tag : queued_) denied(tag);
       queued_.clear();
       refused_.clear();
       return;
@@ -388,7 +393,9 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
       return;
     case Kind::reset:
       if (reply.text != "RESET") wrong("RESET answers " + reply.text);
-      in_multi_ = raw_ = false;
+      in_multi_ = false;
+      raw_ = std::any_of(expected_.begin(), expected_.end(),
+                         [](const Expected& later) { return later.kind == Kind::tracking; });
       queued_.clear();
       refused_.clear();
       channels_.clear();

@@ -74,6 +74,7 @@ class ModelClient {
   void on_confirmation(Expected& expected, const resp::Value& reply);
   void check_signature(const std::string& tag, const std::string& text) const;
   void end_block(const resp::Value& reply);
+  void denied(const std::string& tag) const;
   [[noreturn]] void wrong(const std::string& why) const;
 
   Ledger* ledger_;

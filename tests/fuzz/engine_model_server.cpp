@@ -59,11 +59,17 @@ void ModelServer::work(Mood mood) {
   if (pending_.empty()) return;
   const Words words = std::move(pending_.front());
   pending_.pop_front();
-  if (login_command(words, mood) || wrong_arity(words) || transaction_command(words)) return;
   if (refuse_subscriber(words.front())) {
     ledger_->refused(tag_of(words));
+    if (words.front() == "MULTI") {
+      // It began nothing: what came behind it counts at once.
+      for (const std::string& tag : arriving_) ledger_->arrived(tag);
+      arriving_.clear();
+      arriving_multi_ = false;
+    }
     return;
   }
+  if (login_command(words, mood) || wrong_arity(words) || transaction_command(words)) return;
   if (refuse(words, mood) || subscription_command(words)) return;
   data_command(words);
 }
