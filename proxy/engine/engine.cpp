@@ -48,7 +48,10 @@ ConnId Engine::on_accept(TimePoint now) {
   session->last_bytes_at = now;
   if (options_.limits.idle_max.count() > 0) watch_time(*session, now);
   session->mode.pinned = options_.pool_mode == PoolMode::session;
-  if (draining_) session->ending = Ending::after_replies;
+  if (draining_) {
+    session->ending = Ending::after_replies;
+    mark_dirty(*session);  // the flush finds out that nothing is owed
+  }
   ++stats_.clients_accepted;
   ++stats_.clients_now;
   return session->id;

@@ -23,6 +23,16 @@ bool marks_the_link(CommandId id) {
   return id == CommandId::client || id == CommandId::client_setname || id == CommandId::client_setinfo;
 }
 
+/// A SUBSCRIBE or UNSUBSCRIBE is not answered yet: nobody knows whether the session will be a subscriber.
+bool awaits_confirmation(const Session& session) {
+  if (!session.mode.subscribed || session.mode.raw || session.in_flight == 0) return false;
+  for (const Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+    const bool open = r->state == RequestState::in_link;
+    if (open && (is_subscribe(r->id) || is_unsubscribe(r->id))) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void Engine::run(Session& session, TimePoint now) {
@@ -93,6 +103,13 @@ void Engine::pump(Session& session, TimePoint now) {
 Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read, TimePoint now) {
   const CommandView& command = read.command;
   const resp::CommandSpec* spec = table_->find(command);
+  const CommandId id = spec != nullptr ? spec->id : CommandId::other;
+  const bool depends = id == CommandId::multi || (spec != nullptr && spec->affinity == resp::Affinity::local);
+  if (depends && awaits_confirmation(session)) {
+    // Whether the session is a subscriber then decides who answers this, and whether it is refused.
+    set_wait(session, Wait::drain);
+    return Handled::wait;
+  }
   const Routing routing = route(spec, command, session.mode);
   text_.clear();
   switch (routing.kind) {
@@ -108,13 +125,23 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
     case RouteKind::discarded:
       return handle_discarded(session, spec != nullptr ? spec->id : CommandId::other);
     case RouteKind::hang_up:
-      close_session(session);
+      // Without an answer of its own; what came before it is answered first.
+      session.in.clear();
+      stop_reading_and_end(session);
       return Handled::consumed;
     case RouteKind::unknown_before_login:
       append_unknown_command(text_, command);
       break;
     case RouteKind::unauthenticated:
-      resp::append_error(text_, "NOAUTH Authentication required.");
+      if (!spec->subcommands.empty() && command.size() >= 2) {
+        append_unknown_subcommand(text_, *spec, command[1]);
+      } else {
+        // Redis refuses EXEC in words of its own, whatever the reason.
+        resp::append_error(text_,
+                           id == CommandId::exec
+                               ? "EXECABORT Transaction discarded because of: NOAUTH Authentication required."
+                               : "NOAUTH Authentication required.");
+      }
       break;
     case RouteKind::wrong_arity:
       append_wrong_arity(text_, *spec);
@@ -142,8 +169,10 @@ void Engine::answer(Session& session, std::string_view reply) {
 
 Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& spec,
                                      const CommandView& command, TimePoint now) {
-  if (spec.id == CommandId::reset && session.in_flight > 0) {
-    set_wait(session, Wait::drain);  // what came before RESET is executed before it
+  if ((spec.id == CommandId::reset || spec.id == CommandId::hello) && session.in_flight > 0) {
+    // What came before RESET is executed before it; what came before HELLO is answered in the protocol of
+    // before, also when it has to be dispatched again.
+    set_wait(session, Wait::drain);
     return Handled::wait;
   }
   const bool version_known = pool_.route_serial() != 0;
@@ -368,7 +397,8 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
 
   const bool waits_for_replicas =
       spec != nullptr && (spec->id == CommandId::wait || spec->id == CommandId::waitaof);
-  if (waits_for_replicas && link->leased) prime_offset(*link);
+  // In a block it would be queued with the rest; there WAIT does not wait, and EXEC answers it.
+  if (waits_for_replicas && link->leased && !session.mode.in_multi) prime_offset(*link);
   Request* request = slab_.take();
   request->session = &session;
   request->on_lease = link->leased;
@@ -452,7 +482,9 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
 void Engine::append_frame(Session& session, BackendLink& link, Request* request,
                           const resp::CommandResult& read) {
   SessionMode& mode = session.mode;
-  if (request->traits.is_exec && (mode.watch_lost || mode.transaction_refused)) {
+  // With too many words the server aborts the block itself, in words of its own.
+  const bool aborts_itself = read.command.size() > 1;
+  if (request->traits.is_exec && !aborts_itself && (mode.watch_lost || mode.transaction_refused)) {
     request->override_reply = mode.transaction_refused ? ReplyOverride::exec_abort : ReplyOverride::null;
     text_.clear();
     resp::append_command(text_, {"DISCARD"});
@@ -471,7 +503,8 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
   if (routing.lease == LeaseSpan::one_unknown) session.lease->unclean = true;
   switch (request.id) {
     case CommandId::multi:
-      mode.in_multi = true;
+      // A RESP2 subscriber may not say it, and hears so from the server.
+      mode.in_multi = mode.in_multi || !mode.subscribed || mode.version != resp::Version::resp2;
       break;
     case CommandId::exec:
     case CommandId::discard:

@@ -242,7 +242,15 @@ void Engine::lose_request(BackendLink& link, Request* request) {
     case LossOutcome::discard_transaction:
       break;
   }
-  if (request->traits.is_exec) {
+  const bool begins_or_ends =
+      request->id == resp::CommandId::multi || request->id == resp::CommandId::discard;
+  if (begins_or_ends) {
+    // The block is lost, but not to be begun again nor still open: commands in it hear of it, and EXEC.
+    request->reply.clear(buffers_);
+    request->link = nullptr;
+    request->reply.append_copy(buffers_, "+OK\r\n");
+    answered(*request->session, request);
+  } else if (request->traits.is_exec) {
     answer_request(request, "EXECABORT Transaction discarded because of previous errors.");
   } else {
     answer_request(request, transaction_text);
@@ -403,6 +411,9 @@ void Engine::fail_held(Session& session) {
   }
   session.flush_slots(buffers_, slab_);
   mark_dirty(session);
+  // A SUBSCRIBE that was held has failed with the rest.
+  const bool hopes = session.in_flight > 0 || session.has_subscriptions() || session.resubscribe;
+  if (!hopes) session.mode.subscribed = false;
 }
 
 std::string Engine::master_down_text() const {

@@ -140,10 +140,16 @@ void Engine::on_subscriber_frame(BackendLink& link, const Bytes& part, ScanStatu
     pass_assembly(link, session);
   } else if (request == nullptr) {
     on_unexpected(link, now);
+  } else if (request->kind == RequestKind::swallow && !is_subscribe(request->id)) {
+    link.assembly.clear(buffers_);
+    complete(link, request, now);
   } else if (request->kind == RequestKind::swallow) {
     close_session(session);  // the subscriptions could not be made again: the client must hear of it
   } else if (request->session == nullptr) {
     link.assembly.clear(buffers_);
+    complete(link, request, now);
+  } else if (request->override_reply != ReplyOverride::none) {
+    link.assembly.clear(buffers_);  // the client is told something else
     complete(link, request, now);
   } else {
     request->reply.splice(buffers_, link.assembly);

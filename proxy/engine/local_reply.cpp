@@ -248,8 +248,18 @@ void append_unknown_command(std::string& out, const CommandView& command) {
                               "', with args beginning with: " + args);
 }
 
+void append_unknown_subcommand(std::string& out, const resp::CommandSpec& container, std::string_view given) {
+  std::string name = container.name;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+  resp::append_error(out, "ERR unknown subcommand '" + std::string(c_string(given).substr(0, 128)) +
+                              "'. Try " + name + " HELP.");
+}
+
 void append_wrong_arity(std::string& out, const resp::CommandSpec& spec) {
-  resp::append_error(out, "ERR wrong number of arguments for '" + spec.name + "' command");
+  const std::string_view prefix =
+      spec.id == CommandId::exec ? "EXECABORT Transaction discarded because of: " : "ERR ";
+  resp::append_error(out, std::string(prefix) + "wrong number of arguments for '" + spec.name + "' command");
 }
 
 void append_no_permission(std::string& out, const resp::CommandSpec& spec) {

@@ -35,6 +35,13 @@ bool changes_the_wire(CommandId id) {
   }
 }
 
+/// The server refuses them with a wrong number of arguments, and then they neither open nor close anything.
+/// EXEC is not among them: it ends the block all the same.
+bool opens_or_closes_block(CommandId id) {
+  return id == CommandId::multi || id == CommandId::discard || id == CommandId::watch ||
+         id == CommandId::unwatch;
+}
+
 bool answered_here(CommandId id) {
   switch (id) {
     case CommandId::ping:
@@ -92,6 +99,7 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
     if ((login || answered_here(id)) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
     if (login) return route_login_command(id, mode);
   }
+  if (opens_or_closes_block(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
   if (mode.in_multi) return route_transaction(id, mode);
   if (changes_the_wire(id) || traits.lease == LeaseSpan::rest) return {RouteKind::raw, LeaseSpan::rest};
   if (traits.affinity == Affinity::local) {

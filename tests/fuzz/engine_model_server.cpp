@@ -42,7 +42,7 @@ void ModelServer::note_arrival(const Words& words) {
     arriving_multi_ = true;
   } else if (arriving_multi_ && (name == "EXEC" || (name == "DISCARD" && plain))) {
     if (name == "EXEC" && plain) {
-      for (const std::string& tag : arriving_) ledger_->arrived(tag);
+      for (const std::string& tag : arriving_) count(tag);
     }
     arriving_.clear();
     arriving_multi_ = false;
@@ -50,9 +50,18 @@ void ModelServer::note_arrival(const Words& words) {
     if (arriving_multi_) {
       arriving_.push_back(tag);
     } else {
-      ledger_->arrived(tag);
+      count(tag);
     }
   }
+}
+
+/// A write that this server will execute unless it refuses; told to the ledger once.
+void ModelServer::count(const std::string& tag) {
+  if (counted_.insert(tag).second) ledger_->arrived(tag);
+}
+
+void ModelServer::uncount(const std::string& tag) {
+  if (counted_.erase(tag) > 0) ledger_->refused(tag);
 }
 
 void ModelServer::work(Mood mood) {
@@ -60,12 +69,12 @@ void ModelServer::work(Mood mood) {
   const Words words = std::move(pending_.front());
   pending_.pop_front();
   if (refuse_subscriber(words.front())) {
-    ledger_->refused(tag_of(words));
+    uncount(tag_of(words));
     if (words.front() == "MULTI") {
-      // It began nothing: what came behind it counts at once.
-      for (const std::string& tag : arriving_) ledger_->arrived(tag);
+      // It began nothing: what came behind it stands for itself.
       arriving_.clear();
       arriving_multi_ = false;
+      for (const Words& later : pending_) note_arrival(later);
     }
     return;
   }
@@ -135,7 +144,7 @@ bool ModelServer::transaction_command(const Words& words) {
   } else if (name == "DISCARD" && !in_multi_) {
     put_error("ERR DISCARD without MULTI");
   } else if (name == "EXEC" && dirty_) {
-    for (const Words& command : queued_) ledger_->refused(tag_of(command));
+    for (const Words& command : queued_) uncount(tag_of(command));
     put_error("EXECABORT Transaction discarded because of previous errors.");
   } else if (name == "EXEC") {
     execute_queue();
@@ -194,7 +203,7 @@ bool ModelServer::refuse(const Words& words, Mood mood) {
   if (in_multi_) {
     queued_.push_back(words);
   } else {
-    ledger_->refused(tag_of(words));
+    uncount(tag_of(words));
   }
   return true;
 }

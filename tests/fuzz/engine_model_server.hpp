@@ -43,6 +43,8 @@ class ModelServer {
   using Words = std::vector<std::string>;
 
   void note_arrival(const Words& words);
+  void count(const std::string& tag);
+  void uncount(const std::string& tag);
   bool refuse(const Words& words, Mood mood);
   bool refuse_subscriber(const std::string& name);
   bool login_command(const Words& words, Mood mood);
@@ -61,6 +63,7 @@ class ModelServer {
   std::deque<Words> pending_;
   bool arriving_multi_ = false;  // MULTI has arrived: what follows counts as executed when its EXEC arrives
   Words arriving_;
+  std::set<std::string> counted_;
   bool in_multi_ = false;
   bool dirty_ = false;
   std::vector<Words> queued_;

@@ -1,0 +1,223 @@
+// What the fuzzers found (tests/fuzz/engine_fuzz.cpp, tests/integration/protocol_fuzz.py), each as small as
+// it became.
+#include "engine_world.hpp"
+
+using namespace fairlead;
+using namespace fairlead::engine;
+
+namespace {
+
+constexpr const char* nothing_left = "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n";
+
+}  // namespace
+
+TEST_CASE("DISCARD with too many words leaves the block open, and its link with its owner") {
+  // Redis refuses it and stays in MULTI: the next owner of the link would have had its commands queued.
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\n");
+  const ConnId lease = world.log_in();
+  world.got(lease);
+  world.feed(lease, "+OK\r\n");
+  world.feed(client, "DISCARD x\r\n");
+  CHECK(world.engine.stats().leases_now == 1);
+  CHECK(world.take(client) == "+OK\r\n-ERR wrong number of arguments for 'discard' command\r\n");
+  SECTION("as any refused command, it spoils the block") {
+    world.feed(client, "SET a 1\r\nEXEC\r\n");
+    CHECK(world.got(lease) == Strings{"SET a 1", "DISCARD"});
+    world.feed(lease, "+QUEUED\r\n+OK\r\n");
+    CHECK(world.take(client) ==
+          "+QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n");
+    CHECK(world.engine.stats().leases_now == 0);
+  }
+}
+
+TEST_CASE("UNWATCH with too many words goes on watching") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "WATCH a\r\n");
+  const ConnId lease = world.log_in();
+  world.got(lease);
+  world.feed(lease, "+OK\r\n");
+  world.feed(client, "UNWATCH x\r\n");
+  CHECK(world.take(client) == "+OK\r\n-ERR wrong number of arguments for 'unwatch' command\r\n");
+  CHECK(world.engine.stats().leases_now == 1);
+}
+
+TEST_CASE("MULTI with too many words begins nothing") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI x\r\nHELLO 2\r\n");
+  CHECK(world.take(client).starts_with("-ERR wrong number of arguments for 'multi' command\r\n*14\r\n"));
+  CHECK(world.io.links.size() == 1);
+}
+
+TEST_CASE("a RESP2 subscriber's MULTI is refused by the server and begins nothing") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "SUBSCRIBE c\r\nMULTI\r\nUNSUBSCRIBE c\r\n");
+  const ConnId lease = world.log_in();
+  world.got(lease);
+  world.feed(lease, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  CHECK(world.got(lease) == Strings{"MULTI", "UNSUBSCRIBE c"});
+}
+
+TEST_CASE("behind an UNSUBSCRIBE, HELLO waits until it is known who answers it") {
+  // Sent on, it would have turned the link to RESP3, and the link is then another client's, who speaks RESP2.
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "CLIENT SETNAME me\r\nUNSUBSCRIBE\r\nHELLO 3\r\nCLIENT GETNAME\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"UNSUBSCRIBE"});
+  world.feed(lease, nothing_left);
+  CHECK(world.got(lease).empty());
+  const std::string answer = world.take(client);
+  CHECK(answer.starts_with(std::string("+OK\r\n") + nothing_left + "%7\r\n"));
+  CHECK(answer.ends_with("$2\r\nme\r\n"));
+}
+
+TEST_CASE("WAIT and subscriptions in one pipeline do not end the client") {
+  // The PING that goes before WAIT is answered on a link that has become a subscriber's meanwhile.
+  ReadyWorld world;
+  const ConnId client = world.client();
+  SECTION("WAIT first") {
+    world.feed(client, "WAIT 0 0\r\nSUBSCRIBE c\r\n");
+    const ConnId lease = world.log_in();
+    CHECK(world.got(lease) == Strings{"PING", "WAIT 0 0", "SUBSCRIBE c"});
+    world.feed(lease, "+PONG\r\n:0\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    CHECK(world.take(client) == ":0\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  }
+  SECTION("WAIT last") {
+    world.feed(client, "UNSUBSCRIBE\r\nWAIT 0 0\r\n");
+    const ConnId lease = world.log_in();
+    CHECK(world.got(lease) == Strings{"UNSUBSCRIBE", "PING", "WAIT 0 0"});
+    world.feed(lease, std::string(nothing_left) + "+PONG\r\n:0\r\n");
+    CHECK(world.take(client) == std::string(nothing_left) + ":0\r\n");
+  }
+  CHECK(world.io.at(client).open);
+}
+
+TEST_CASE("what was said before HELLO is answered in the protocol of before, also after a failover") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "GET a\r\nHELLO 3\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET a"});
+  world.engine.on_end_of_file(world.shared, world.now);
+  world.turn();
+  world.publish("b", 2);
+  const ConnId next = world.io.links.back();
+  world.engine.on_connected(next, world.now);
+  world.turn();
+  CHECK(world.got(next) == Strings{"ROLE"});  // and not HELLO 3
+}
+
+TEST_CASE("HTTP behind other commands is hung up on after their answers") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "GET a\r\nPOST / HTTP/1.1\r\nGET b\r\n");
+  CHECK(world.io.at(client).open);
+  CHECK(world.got(world.shared) == Strings{"GET a"});
+  world.feed(world.shared, "$1\r\n1\r\n");
+  CHECK(world.take(client) == "$1\r\n1\r\n");
+  CHECK_FALSE(world.io.at(client).open);
+}
+
+TEST_CASE("EXEC is refused in words of its own") {
+  EngineOptions options;
+  options.client_password = "secret";
+  World world(options);
+  const ConnId client = world.client();
+  world.feed(client, "EXEC\r\nEXEC x\r\n");
+  CHECK(world.take(client) ==
+        "-EXECABORT Transaction discarded because of: NOAUTH Authentication required.\r\n"
+        "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command\r\n");
+}
+
+TEST_CASE("before the login an unknown subcommand is called unknown") {
+  EngineOptions options;
+  options.client_password = "secret";
+  World world(options);
+  const ConnId client = world.client();
+  world.feed(client, "object NOSUCH a\r\n");
+  CHECK(world.take(client) == "-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.\r\n");
+}
+
+TEST_CASE("a client that is accepted while draining does not hold up the end") {
+  ReadyWorld world;
+  world.engine.drain(world.now);
+  const ConnId late = world.client();
+  world.turn();
+  CHECK_FALSE(world.io.at(late).open);
+  CHECK(world.engine.drained());
+}
+
+TEST_CASE("SUBSCRIBE behind an EXEC that is answered here does not let the server's answer through") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nSHUTDOWN\r\nEXEC\r\nSUBSCRIBE c\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"MULTI", "DISCARD", "SUBSCRIBE c"});
+  world.feed(lease, "+OK\r\n+OK\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+  CHECK(world.take(client) ==
+        "+OK\r\n-NOPERM this user has no permissions to run the 'shutdown' command\r\n"
+        "-EXECABORT Transaction discarded because of previous errors.\r\n"
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+}
+
+TEST_CASE("a SUBSCRIBE that failed with the hold time leaves no subscriber behind") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "CLIENT SETNAME me\r\nSUBSCRIBE c\r\n");
+  const ConnId lease = world.log_in();
+  world.got(lease);
+  world.engine.on_end_of_file(world.shared, world.now);  // the gate closes
+  world.engine.on_end_of_file(lease, world.now);
+  world.turn();
+  world.pass(11s);
+  CHECK(world.take(client).starts_with("+OK\r\n-MASTERDOWN "));
+  world.feed(client, "CLIENT GETNAME\r\n");
+  CHECK(world.take(client) == "$2\r\nme\r\n");
+}
+
+TEST_CASE("EXEC with too many words ends the block, in the server's words") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nSHUTDOWN\r\nEXEC x\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"MULTI", "EXEC x"});
+  world.feed(lease, "+OK\r\n-EXECABORT Transaction discarded because of: wrong number\r\n");
+  CHECK(world.engine.stats().leases_now == 0);
+}
+
+TEST_CASE("nothing of ours is queued before a WAIT inside MULTI") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nWAIT 0 0\r\nEXEC\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"MULTI", "WAIT 0 0", "EXEC"});
+}
+
+TEST_CASE("MULTI and DISCARD whose link is lost do what they say") {
+  // An error would make the client believe that no block is open, or that one still is.
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\n");
+  const ConnId lease = world.log_in();
+  world.got(lease);
+  SECTION("MULTI") {
+    world.engine.on_end_of_file(lease, world.now);
+    world.turn();
+    CHECK(world.take(client) == "+OK\r\n");
+    world.feed(client, "EXEC\r\n");
+    CHECK(world.take(client) == "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  }
+  SECTION("DISCARD") {
+    world.feed(lease, "+OK\r\n");
+    world.feed(client, "DISCARD\r\n");
+    world.engine.on_end_of_file(lease, world.now);
+    world.turn();
+    CHECK(world.take(client) == "+OK\r\n+OK\r\n");
+    world.feed(client, "GET a\r\n");
+    CHECK(world.got(world.shared) == Strings{"GET a"});
+  }
+}
