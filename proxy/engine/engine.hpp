@@ -186,6 +186,8 @@ class Engine {
   void refuse_all(BackendLink& link, const std::string& error);
   bool dispatch_held(Session& session, health::TimePoint now);
   bool select_again(Session& session, Request* request, health::TimePoint now);
+  [[nodiscard]] static bool is_pending_login(Session& session, const Request& request);
+  bool log_in_again(Session& session, Request* request, health::TimePoint now);
   bool subscribe_again(Session& session, health::TimePoint now);
   void expire_hold();
   void fail_held(Session& session);

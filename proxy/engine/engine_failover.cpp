@@ -322,6 +322,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
   for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
     if (r->kind == RequestKind::synthesise) return select_again(session, r, now);
+    if (is_pending_login(session, *r)) return log_in_again(session, r, now);
     BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);
     if (link == nullptr) return false;
     r->reply.clear(buffers_);

@@ -93,6 +93,29 @@ Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::Comma
   return Handled::consumed;
 }
 
+bool Engine::is_pending_login(Session& session, const Request& request) {
+  const bool login = request.id == CommandId::auth || request.id == CommandId::hello;
+  return login && session.extras_or_null() != nullptr && session.extras().pending_login.has_value();
+}
+
+/// A question whose link was lost. It must not travel on a link for commands, which it would make another
+/// user's; it is always the last of its session's slots.
+bool Engine::log_in_again(Session& session, Request* request, TimePoint now) {
+  set_wait(session, Wait::drain);
+  if (session.in_flight > 0) return false;
+  LinkKey key;
+  key.lane = login_lane;
+  BackendLink* link = pool_.shared(key, nullptr, now);
+  request->reply.clear(buffers_);
+  link->append(buffers_, request, request->frame);
+  --session.held;
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  ++stats_.redispatched;
+  mark_dirty(*link);
+  return false;
+}
+
 void Engine::on_login_judged(BackendLink& link, Session& session, Request& request) {
   if (session.extras_or_null() == nullptr || !session.extras().pending_login) return;
   const PendingLogin pending = std::move(*session.extras().pending_login);

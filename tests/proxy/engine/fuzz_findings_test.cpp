@@ -221,3 +221,23 @@ TEST_CASE("MULTI and DISCARD whose link is lost do what they say") {
     CHECK(world.got(world.shared) == Strings{"GET a"});
   }
 }
+
+TEST_CASE("AUTH whose link was lost is asked again apart from all commands") {
+  // On the shared link it would have made everybody's commands that user's.
+  World world;
+  world.publish("a");
+  const ConnId client = world.client();
+  world.feed(client, "AUTH alice secret\r\nGET a\r\n");
+  const ConnId judge = world.log_in();
+  CHECK(world.got(judge) == Strings{"AUTH alice secret"});
+  world.engine.on_end_of_file(judge, world.now);
+  world.turn();
+  world.publish("b", 2);
+  const ConnId other = world.client();
+  world.feed(other, "GET b\r\n");
+  REQUIRE(world.io.links.size() == 3);
+  const ConnId next = world.log_in(1);
+  const ConnId shared = world.log_in(2);
+  CHECK(world.got(next) == Strings{"AUTH alice secret"});
+  CHECK(world.got(shared) == Strings{"GET b"});
+}
