@@ -294,6 +294,11 @@ std::string ModelServer::answer_of(const Words& words) {
   }
   if (name == "WAIT") return ":0\r\n";
   if (name == "SELECT" && words.size() == 2 && words[1].size() == 1) db_ = words[1];
+  if (name == "CLIENT" && words.size() > 2 && words[1] == "SETNAME") name_ = words[2];
+  if (name == "CLIENT" && words.size() > 1 && words[1] == "GETNAME") {
+    resp::append_bulk(text, name_);
+    return text;
+  }
   if (name == "CLIENT" || name == "SELECT" || name == "UNWATCH") return "+OK\r\n";
   const std::string tag = tag_of(words);
   if (tag.empty()) return "-ERR no tag in " + name + "\r\n";

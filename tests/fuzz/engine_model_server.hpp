@@ -69,6 +69,7 @@ class ModelServer {
   std::vector<Words> queued_;
   std::set<std::string> channels_;
   std::string db_ = "0";
+  std::string name_;  // CLIENT SETNAME
   int protocol_ = 2;
 };
 
