@@ -271,6 +271,8 @@ void Engine::release_held() {
   for (int i = 0; i < release_per_turn_max && !subscribers_in_line_.empty(); ++i) {
     Session& session = subscribers_in_line_.front();
     session.wait_hook.unlink();
+    // It stood in this line and so in no other: nobody else would wake it.
+    if (session.wait == Wait::lease || session.wait == Wait::backlog) session.wait = Wait::none;
     make_runnable(session);
   }
 }

@@ -265,6 +265,8 @@ void Engine::lose_owner(Session& session) {
     // What the server said last still goes out: it may have closed because all was said (SYNC, an RDB file).
     ++stats_.raw_closed;
     session.in.clear();
+    give_up_hold(session);
+    session.wait_hook.unlink();  // also from those who wait for this link's backlog
     session.wait = Wait::none;
     stop_reading_and_end(session);
     return;

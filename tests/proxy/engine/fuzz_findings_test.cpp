@@ -241,3 +241,22 @@ TEST_CASE("AUTH whose link was lost is asked again apart from all commands") {
   CHECK(world.got(next) == Strings{"AUTH alice secret"});
   CHECK(world.got(shared) == Strings{"GET b"});
 }
+
+TEST_CASE("a raw client that waits for its link's backlog when the link is lost") {
+  // It stayed among those who wait, and the worker never came back from waking it.
+  EngineOptions options;
+  options.limits.link_backlog_bytes_max = 100;
+  ReadyWorld world(options);
+  const ConnId client = world.client();
+  world.feed(client, "CLIENT TRACKING ON\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"CLIENT TRACKING ON"});
+  world.feed(lease, "+OK\r\n");
+  world.io.at(lease).capacity = 0;
+  world.feed(client, "SET a " + std::string(200, 'x') + "\r\nGET a\r\n");
+  CHECK(world.engine.stats().backlog_pauses == 1);
+  world.engine.on_error(lease, "reset", world.now);
+  world.turn();
+  CHECK(world.take(client) == "+OK\r\n");
+  CHECK_FALSE(world.io.at(client).open);
+}
