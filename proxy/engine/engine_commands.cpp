@@ -504,6 +504,8 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
   switch (request.id) {
     case CommandId::multi:
       // A RESP2 subscriber may not say it, and hears so from the server.
+      // An earlier block may have ended without a word about its SELECT.
+      if (!mode.in_multi && session.extras_or_null() != nullptr) session.extras().transaction_db = -1;
       mode.in_multi = mode.in_multi || !mode.subscribed || mode.version != resp::Version::resp2;
       break;
     case CommandId::exec:

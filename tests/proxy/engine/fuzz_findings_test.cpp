@@ -260,3 +260,18 @@ TEST_CASE("a raw client that waits for its link's backlog when the link is lost"
   CHECK(world.take(client) == "+OK\r\n");
   CHECK_FALSE(world.io.at(client).open);
 }
+
+TEST_CASE("SELECT in a block that was not executed says nothing about the next block") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nSELECT 2\r\nSHUTDOWN\r\nEXEC\r\n");
+  const ConnId first = world.log_in();
+  CHECK(world.got(first) == Strings{"MULTI", "SELECT 2", "DISCARD"});
+  world.feed(first, "+OK\r\n+QUEUED\r\n+OK\r\n");
+  world.feed(client, "MULTI\r\nEXEC\r\n");
+  const ConnId second = world.log_in();
+  CHECK(world.got(second) == Strings{"MULTI", "EXEC"});
+  world.feed(second, "+OK\r\n*0\r\n");
+  world.feed(client, "GET a\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET a"});  // of database 0
+}
