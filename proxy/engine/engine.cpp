@@ -228,6 +228,7 @@ bool Engine::end_turn(TimePoint now) {
       send_signal(health::SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
     }
   }
+  wake_lease_waiters();
   // Only those that are runnable now: who becomes so meanwhile has its turn after the flush.
   for (std::size_t left = runnable_.size(); left > 0 && !runnable_.empty(); --left) {
     Session& session = runnable_.front();
@@ -247,7 +248,8 @@ bool Engine::end_turn(TimePoint now) {
   pool_.collect();
   closed_sessions_.clear();
   const bool releasing = gate_.open() && !(held_sessions_.empty() && subscribers_in_line_.empty());
-  return !runnable_.empty() || !dirty_links_.empty() || releasing;
+  const bool leasing = !lease_waiters_.empty() && stats_.leases_now < options_.limits.leased_links_max;
+  return !runnable_.empty() || !dirty_links_.empty() || releasing || leasing;
 }
 
 std::optional<TimePoint> Engine::next_deadline() const {
@@ -391,6 +393,14 @@ void Engine::wake(Session& session, Wait reason) {
   session.wait = Wait::none;
   session.wait_hook.unlink();
   make_runnable(session);
+}
+
+/// As many as there are leases to be had. Whoever was woken when a lease ended may have gone away without it.
+void Engine::wake_lease_waiters() {
+  const std::uint64_t leases_max = options_.limits.leased_links_max;
+  for (std::uint64_t taken = stats_.leases_now; taken < leases_max && !lease_waiters_.empty(); ++taken) {
+    wake(lease_waiters_.front(), Wait::lease);
+  }
 }
 
 void Engine::update_reading(Session& session) {

@@ -115,6 +115,7 @@ class Engine {
   void release_held();
   void set_wait(Session& session, Wait wait);
   void wake(Session& session, Wait reason);
+  void wake_lease_waiters();
   void stop_reading_and_end(Session& session);
 
   // engine_commands.cpp

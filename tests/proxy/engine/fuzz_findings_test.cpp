@@ -275,3 +275,20 @@ TEST_CASE("SELECT in a block that was not executed says nothing about the next b
   world.feed(client, "GET a\r\n");
   CHECK(world.got(world.shared) == Strings{"GET a"});  // of database 0
 }
+
+TEST_CASE("a lease that became free is not lost with the one who was to have it") {
+  EngineOptions options;
+  options.limits.leased_links_max = 1;
+  ReadyWorld world(options);
+  const ConnId owner = world.client();
+  const ConnId second = world.client();
+  const ConnId third = world.client();
+  world.feed(owner, "BLPOP q 0\r\n");
+  world.feed(second, "BLPOP q 0\r\n");
+  world.feed(third, "BLPOP q 0\r\n");
+  CHECK(world.engine.stats().lease_waits == 2);
+  world.engine.on_error(owner, "gone", world.now);   // the second is woken ...
+  world.engine.on_error(second, "gone", world.now);  // ... and goes away in the same turn
+  world.turn();
+  CHECK(world.got(world.log_in()) == Strings{"BLPOP q 0"});
+}
