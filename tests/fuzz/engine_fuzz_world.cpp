@@ -30,6 +30,9 @@ FuzzIo::Connection& FuzzIo::at(ConnId id) {
 
 engine::WriteResult FuzzIo::write(ConnId id, std::span<const engine::ConstBytes> buffers) {
   Connection& c = at(id);
+  for (const auto& b : buffers)
+    fprintf(stderr, "W %s%u: %.*s\n", id.side == Side::client ? "client" : "link", id.index,
+            static_cast<int>(std::min<std::size_t>(b.size, 300)), b.data);
   if (id.side == Side::backend && c.route != route) broken("a link whose route was revoked is written to");
   if (id.side == Side::backend && !c.connected) broken("a link is written to before it is connected");
   if (c.waits_writable) broken("a connection that is not writable is written to");
@@ -52,6 +55,8 @@ void FuzzIo::connect(ConnId id, const resp::Address&) {
 }
 
 void FuzzIo::close(ConnId id) {
+  fprintf(stderr, "C %s%u\n", id.side == Side::client ? "client" : "link", id.index);
+
   at(id).open = false;
 }
 
@@ -172,6 +177,8 @@ std::size_t FuzzWorld::feed(ConnId id, std::string_view bytes) {
     if (space.size == 0) broken("no room to receive into");
     const std::size_t size = std::min(space.size, bytes.size() - fed);
     std::copy_n(bytes.data() + fed, size, space.data);
+    fprintf(stderr, "R %s%u: %.*s\n", id.side == Side::client ? "client" : "link", id.index,
+            static_cast<int>(std::min<std::size_t>(size, 300)), bytes.data() + fed);
     engine_.on_bytes(id, size, now_);
     fed += size;
   }
@@ -305,6 +312,7 @@ void FuzzWorld::publish(const std::string& host, std::uint64_t term, GroupState 
   host_ = host;
   term_ = term;
   auto topology = std::make_shared<health::Topology>();
+  fprintf(stderr, "T %s %lu %d\n", host.c_str(), term, static_cast<int>(state));
   topology->version = ++version_;
   topology->commands = resp::CommandTable::built_in();
   health::Shard shard;
@@ -352,8 +360,9 @@ void FuzzWorld::look_at_links() {
 
 void FuzzWorld::look_at_clients() {
   const engine::Stats& s = engine_.stats();
-  const std::uint64_t explained =
-      s.output_buffer_closed + s.query_buffer_closed + s.replies_cut + s.raw_closed + closes_explained_;
+  const std::uint64_t explained = s.output_buffer_closed + s.query_buffer_closed + s.memory_closed +
+                                  s.idle_closed + s.partial_closed + s.replies_cut + s.raw_closed +
+                                  closes_explained_;
   for (const Client& client : clients_) {
     FuzzIo::Connection& connection = io_.clients.at(FuzzIo::name(client.id));
     if (manners_ == Manners::honest) client.model->receive(connection.written);
