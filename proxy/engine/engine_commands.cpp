@@ -403,6 +403,10 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   request->session = &session;
   request->on_lease = link->leased;
   describe(*request, session, spec, read.command, routing);
+  if (request->traits.is_exec && session.extras_or_null() != nullptr) {
+    // Taken along now: the next block may have a SELECT of its own before this one is answered.
+    request->select_db = std::exchange(session.extras().transaction_db, -1);
+  }
   append_frame(session, *link, request, read);
   session.slots.push_back(request);
   ++session.in_flight;

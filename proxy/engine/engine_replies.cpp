@@ -281,11 +281,8 @@ void Engine::apply_answer(BackendLink& link, Session& session, Request& request)
       !reply.is_error()) {
     session.db = link.key.db = static_cast<std::uint32_t>(request.select_db);
   }
-  if (request.traits.is_exec && session.extras_or_null() != nullptr) {
-    std::int64_t& db = session.extras().transaction_db;
-    if (db >= 0 && !reply.is_error() && !reply.is_null()) session.db = static_cast<std::uint32_t>(db);
-    db = -1;
-  }
+  const bool executed = request.traits.is_exec && !reply.is_error() && !reply.is_null();
+  if (executed && request.select_db >= 0) session.db = static_cast<std::uint32_t>(request.select_db);
 }
 
 /// SELECT on a link that was not ready: answered when it reaches the front.

@@ -292,3 +292,15 @@ TEST_CASE("a lease that became free is not lost with the one who was to have it"
   world.turn();
   CHECK(world.got(world.log_in()) == Strings{"BLPOP q 0"});
 }
+
+TEST_CASE("SELECT in a second block does not count at the EXEC of the first") {
+  // It took the session to another database, and so to another link, in the midst of its block.
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nEXEC\r\nMULTI\r\nSELECT 2\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"MULTI", "EXEC", "MULTI", "SELECT 2"});
+  world.feed(lease, "+OK\r\n*0\r\n+OK\r\n+QUEUED\r\n");
+  world.feed(client, "SET a 1\r\nEXEC\r\n");
+  CHECK(world.got(lease) == Strings{"SET a 1", "EXEC"});
+}
