@@ -182,6 +182,12 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
     if (!may_dispatch(session, now, &handled)) return handled;
   }
   const bool login = spec.id == CommandId::auth || spec.id == CommandId::hello;
+  if (login && session.mode.subscribed && names_a_user(spec.id, command)) {
+    // The link that has the subscriptions is another user's.
+    resp::append_error(text_, "ERR fairlead: the user cannot be changed while subscribed; unsubscribe first");
+    answer(session, text_);
+    return Handled::consumed;
+  }
   if (login && options_.client_password.empty() && names_a_user(spec.id, command)) {
     return ask_server_to_log_in(session, spec, command, now);
   }
@@ -353,6 +359,10 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
     const bool fits = have.version == key.version && have.db == key.db && have.user == key.user &&
                       session.lease->state != LinkState::draining;
     if (fits) return session.lease;
+    if (session.mode.db_unknown) {
+      close_session(session);  // on another link its commands would go to a database that it did not choose
+      return nullptr;
+    }
     // HELLO changed what the session needs of a link, or the link's route was revoked.
     if (session.in_flight == 0) {
       if (session.mode.watching) {
@@ -573,7 +583,7 @@ void Engine::end_lease_if_free(Session& session) {
   if (session.lease == nullptr || session.in_flight > 0 || session.held > 0) return;
   SessionMode& mode = session.mode;
   if (mode.subscribed && !session.has_subscriptions() && !session.resubscribe) mode.subscribed = false;
-  if (mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned) return;
+  if (mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned || mode.db_unknown) return;
   drop_lease(session);
 }
 

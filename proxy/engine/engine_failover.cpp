@@ -271,6 +271,11 @@ void Engine::lose_owner(Session& session) {
     stop_reading_and_end(session);
     return;
   }
+  if (mode.db_unknown) {
+    ++stats_.raw_closed;
+    close_session(session);
+    return;
+  }
   if (mode.in_multi && !mode.transaction_lost) {
     mode.transaction_lost = true;
     ++stats_.transactions_lost;

@@ -280,9 +280,12 @@ void Engine::apply_answer(BackendLink& link, Session& session, Request& request)
   if (request.id == CommandId::select && request.select_db >= 0 && !request.traits.in_transaction &&
       !reply.is_error()) {
     session.db = link.key.db = static_cast<std::uint32_t>(request.select_db);
+    session.mode.db_unknown = false;
   }
   const bool executed = request.traits.is_exec && !reply.is_error() && !reply.is_null();
-  if (executed && request.select_db >= 0) session.db = static_cast<std::uint32_t>(request.select_db);
+  // Whether the database exists is said inside EXEC's reply. The link is in the right one either way: the
+  // session keeps it.
+  if (executed && request.select_db >= 0) session.mode.db_unknown = true;
 }
 
 /// SELECT on a link that was not ready: answered when it reaches the front.

@@ -17,7 +17,9 @@ struct SessionMode {
   bool pinned = false;            // pool-mode = session: the lease is kept for the session's life
   bool transaction_lost = false;  // the link was lost after MULTI: all until EXEC or DISCARD is discarded
   bool transaction_refused =
-      false;                // a command of the block was refused here: EXEC must abort, as Redis does it
+      false;  // a command of the block was refused here: EXEC must abort, as Redis does it
+  bool db_unknown =
+      false;  // EXEC executed a SELECT that the server may have refused: only the lease knows the database
   bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
 };
 

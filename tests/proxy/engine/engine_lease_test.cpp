@@ -75,19 +75,30 @@ TEST_CASE("a refused command inside MULTI makes EXEC abort") {
   CHECK(world.engine.stats().leases_now == 0);
 }
 
-TEST_CASE("SELECT inside a transaction counts from EXEC on") {
+TEST_CASE("SELECT inside a transaction counts from EXEC on, and only the link knows whether it succeeded") {
   ReadyWorld world;
   const ConnId client = world.client();
-  world.feed(client, "MULTI\r\nSELECT 2\r\nEXEC\r\n");
+  world.feed(client, "MULTI\r\nSELECT 99\r\nEXEC\r\nGET a\r\n");
   const ConnId lease = world.log_in();
-  CHECK(world.got(lease) == Strings{"MULTI", "SELECT 2", "EXEC"});
-  world.feed(lease, "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
-  CHECK_FALSE(world.io.at(lease).open);  // its database is not the one it is filed under
-  world.feed(client, "GET a\r\n");
-  const ConnId second = world.io.links.back();
-  world.engine.on_connected(second, world.now);
-  world.turn();
-  CHECK(world.got(second) == Strings{"SELECT 2", "ROLE"});
+  CHECK(world.got(lease) == Strings{"MULTI", "SELECT 99", "EXEC", "GET a"});
+  world.feed(lease, "+OK\r\n+QUEUED\r\n*1\r\n-ERR DB index is out of range\r\n$-1\r\n");
+  world.take(client);
+  world.feed(client, "GET b\r\n");
+  CHECK(world.got(lease) == Strings{"GET b"});  // in whatever database it is
+  world.feed(lease, "$-1\r\n");
+  SECTION("a SELECT outside a block ends the doubt") {
+    world.feed(client, "SELECT 0\r\nGET c\r\n");
+    CHECK(world.got(lease) == Strings{"SELECT 0", "GET c"});
+    world.feed(lease, "+OK\r\n$-1\r\n");
+    CHECK_FALSE(world.io.at(lease).open);
+    world.feed(client, "GET d\r\n");
+    CHECK(world.got(world.shared) == Strings{"GET d"});
+  }
+  SECTION("without its link the session would go on in another database: it ends") {
+    world.engine.on_error(lease, "reset", world.now);
+    world.turn();
+    CHECK_FALSE(world.io.at(client).open);
+  }
 }
 
 TEST_CASE("a blocking command blocks nobody else, and ends with its client") {
