@@ -88,6 +88,7 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   if (session == nullptr) return;
   stats_.client_bytes_in += size;
   session->last_bytes_at = now;
+  session->said_in_this_read = false;
   if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
   if (session->in.owns_chunk()) {
     session->in.received(size);

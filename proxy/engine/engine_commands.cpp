@@ -90,6 +90,7 @@ void Engine::pump(Session& session, TimePoint now) {
     if (handle(session, read, now) == Handled::wait) break;
     if (session.ending == Ending::now) return;
     ++stats_.commands;
+    session.said_in_this_read = true;
     // QUIT has thrown away what came behind it.
     if (!session.in.empty()) session.in.consume(read.frame_bytes);
   }
@@ -125,9 +126,14 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
     case RouteKind::discarded:
       return handle_discarded(session, spec != nullptr ? spec->id : CommandId::other);
     case RouteKind::hang_up:
-      // Without an answer of its own; what came before it is answered first.
-      session.in.clear();
-      stop_reading_and_end(session);
+      // Without an answer of its own. Redis has answered what it read before, and throws away with the client
+      // what it read together with this.
+      if (session.said_in_this_read) {
+        close_session(session);
+      } else {
+        session.in.clear();
+        stop_reading_and_end(session);
+      }
       return Handled::consumed;
     case RouteKind::unknown_before_login:
       append_unknown_command(text_, command);

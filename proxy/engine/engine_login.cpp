@@ -27,7 +27,19 @@ void Engine::apply_policy() {
       topology_ ? topology_->commands : resp::CommandTable::built_in();
   if (learnt == policy_of_) return;
   policy_of_ = learnt;
-  table_ = options_.deny == denied_by_default_ ? learnt : learnt->with_denied(options_.deny);
+  if (options_.deny == std::vector<std::string>{"default"}) {
+    table_ = learnt;
+    return;
+  }
+  std::vector<std::string> names;
+  for (const std::string& name : options_.deny) {
+    if (name == "default") {
+      names.insert(names.end(), denied_by_default_.begin(), denied_by_default_.end());
+    } else {
+      names.push_back(name);
+    }
+  }
+  table_ = learnt->with_denied(names);
 }
 
 UserPtr Engine::intern(health::Login login) {

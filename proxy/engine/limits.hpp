@@ -52,7 +52,8 @@ struct EngineOptions {
   health::Login server_login;          // what fairlead says to Redis
   std::string client_password;         // what clients must say; empty: see client_login
   ClientLogin client_login = ClientLogin::open;
-  std::vector<std::string> deny = resp::denied_by_default();  // names as COMMAND says them
+  std::vector<std::string> deny{
+      "default"};  // names as COMMAND says them; `default` stands for resp::denied_by_default()
 };
 
 }  // namespace fairlead::engine

@@ -109,9 +109,10 @@ struct Session {
   Ending ending = Ending::none;
   Reading reading = Reading::on;
   bool write_blocked = false;
-  bool on_hold = false;      // in the Engine's list of held sessions
-  bool resubscribe = false;  // subscriptions must be made again on the next lease
-  bool mid_reply = false;    // part of the front slot's reply is already in `out`
+  bool said_in_this_read = false;  // a command was handled since bytes last arrived
+  bool on_hold = false;            // in the Engine's list of held sessions
+  bool resubscribe = false;        // subscriptions must be made again on the next lease
+  bool mid_reply = false;          // part of the front slot's reply is already in `out`
   health::TimePoint
       held_since{};              // since then nothing of it was answered; zero: it does not wait for a master
   std::uint64_t held_bytes = 0;  // counted against hold_bytes_max

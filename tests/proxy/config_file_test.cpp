@@ -41,6 +41,9 @@ output-pause = "64kb"
 pipeline-depth = 7
 leased-links = 8
 link-backlog = "1mb"
+memory = "1gb"
+idle = "5m"
+partial-command = "30s"
 [backend]
 sentinels = ["s1", "s2:7"]
 master-name = "cache"
@@ -54,6 +57,8 @@ probe-timeout = "900ms"
 probe-misses = 4
 [clients]
 password = "cp"
+login = "open"
+deny = ["default", "FlushAll"]
 [failover]
 hold = 0
 hold-bytes = "1mb"
@@ -90,6 +95,10 @@ format = "json"
   CHECK(limits.hold_max.count() == 0);
   CHECK(limits.hold_bytes_max == 1U << 20);
   CHECK(options.engine.client_password == "cp");
+  CHECK(options.engine.deny == std::vector<std::string>{"default", "flushall"});
+  CHECK(limits.memory_bytes_max == 1ULL << 30);
+  CHECK(limits.idle_max.count() == 300'000);
+  CHECK(limits.partial_command_max.count() == 30'000);
   const auto& backend = options.backend;
   CHECK(backend.sentinels == std::vector<resp::Address>{{"s1", 26379, false}, {"s2", 7, false}});
   CHECK(backend.master_name == "cache");

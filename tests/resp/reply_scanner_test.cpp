@@ -175,7 +175,6 @@ TEST_CASE("what is not RESP is malformed", "[reply_scanner]") {
                             "#tt\r\n",
                             "_x\r\n",
                             "_\rx",
-                            ",\r\n",
                             "*1\r\nx",
                             "$111111111111111111111111111",
                             "*1\r\n|1\r\n+a\r\nx"}) {

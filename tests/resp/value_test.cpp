@@ -110,7 +110,6 @@ TEST_CASE("what is not RESP makes no value", "[value]") {
                             "#x\r\n",
                             "#tt\r\n",
                             "_x\r\n",
-                            ",\r\n",
                             "$?\r\n",
                             "*?\r\n",
                             ".\r\n",
