@@ -70,10 +70,10 @@ Routing route_transaction(CommandId id, const SessionMode& mode) {
 }
 
 Routing route_local(CommandId id, const SessionMode& mode) {
-  // In session mode everything passes as on a wire: the server knows this client by its own link.
-  if (mode.pinned) return {RouteKind::leased};
   if (id == CommandId::select) return {mode.has_lease || mode.pinned ? RouteKind::leased : RouteKind::select};
   if (answered_here(id)) return {RouteKind::local};
+  // In session mode the rest passes as on a wire: the server knows this client by its own link.
+  if (mode.pinned) return {RouteKind::leased};
   // COMMAND and its subcommands read the server's table and change nothing on the link.
   if (id == CommandId::command) return {mode.has_lease ? RouteKind::leased : RouteKind::shared};
   return {RouteKind::leased, LeaseSpan::one_unknown};
