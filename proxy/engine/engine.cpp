@@ -107,8 +107,9 @@ void Engine::on_end_of_file(ConnId id, TimePoint now) {
   if (session == nullptr) return;
   // Redis stops blocked and subscribed clients at once; so must we, or a value is popped for nobody.
   const bool waits_in_server =
-      session->lease != nullptr && (session->mode.subscribed || session->mode.raw ||
-                                    (!session->slots.empty() && session->slots.front()->traits.blocking));
+      session->subscriber != nullptr ||
+      (session->lease != nullptr && (session->mode.subscribed || session->mode.raw ||
+                                     (!session->slots.empty() && session->slots.front()->traits.blocking)));
   if (waits_in_server || session->idle()) {
     close_session(*session);
     return;
@@ -167,6 +168,7 @@ void Engine::stop() {
     while (link.busy()) slab_.give_back(buffers_, link.fifo.pop_front());
     pool_.close(link);
   }
+  hub_link_ = nullptr;
   pool_.collect();
   closed_sessions_.clear();
   receive_chunk_ = ChunkRef();
@@ -236,6 +238,7 @@ bool Engine::end_turn(TimePoint now) {
     session.run_hook.unlink();
     run(session, now);
   }
+  tend_hub(now);
   while (!dirty_links_.empty()) {
     BackendLink& link = dirty_links_.front();
     link.dirty_hook.unlink();
@@ -261,6 +264,8 @@ std::optional<TimePoint> Engine::next_deadline() const {
   if (!gate_.open()) {
     if (!held_sessions_.empty()) earliest(gate_.hold_deadline());
     if (gate_.doubted()) earliest(last_signal_ + signal_repeat);
+  } else if (hub_link_ == nullptr && hub_.wants_upstream()) {
+    earliest(hub_not_before_);
   }
   return next;
 }
@@ -357,6 +362,7 @@ void Engine::close_session(Session& session) {
     }
   }
   drop_lease(session);
+  leave_hub(session);
   session.in.clear();
   session.out.clear(buffers_);
   session.ending = Ending::now;

@@ -12,6 +12,7 @@
 //   engine_commands.cpp  from a client's bytes to a dispatched request
 //   engine_replies.cpp   from a server's bytes to the client's answer
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
+//   engine_subscriptions.cpp  subscriptions, shared upstream
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "proxy/engine/router.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/stats.hpp"
+#include "proxy/engine/subscription_hub.hpp"
 #include "proxy/engine/timer_wheel.hpp"
 #include "proxy/engine/write_gate.hpp"
 
@@ -173,6 +175,26 @@ class Engine {
   void answer_earlier_refusals(Session& session, const Request* until);
   void check_output(Session& session);
 
+  // engine_subscriptions.cpp
+  Handled handle_subscription(Session& session, const resp::CommandSpec& spec,
+                              const resp::CommandResult& read, health::TimePoint now);
+  void submit(Session& session, Request* request, const resp::CommandView& command);
+  void submit_again(Session& session, Request* request);
+  void complete_subscriptions();
+  void hold_subscribes();
+  void leave_hub(Session& session);
+  void leave_hub_if_idle(Session& session);
+  void tend_hub(health::TimePoint now);
+  void on_hub_ready();
+  void on_hub_lost();
+  void on_hub_frame(BackendLink& link, const Bytes& part, resp::ScanStatus status, health::TimePoint now);
+  [[nodiscard]] bool judge_hub_frame(const Bytes& frame, const resp::ReplyScanner& reply);
+  [[nodiscard]] bool refuse_overlong(BackendLink& link);
+  void fan_out(HubChannel& channel, const Bytes& frame);
+  void pass_moved(HubChannel& channel);
+  void push(Session& session, const Bytes& frame);
+  [[nodiscard]] bool follow_raw(BackendLink& link, std::string_view bytes);
+
   // engine_failover.cpp
   void close_gate(BackendLink& link, health::SignalKind kind, std::string_view detail, health::TimePoint now);
   void send_signal(health::SignalKind kind, const resp::Address& server, std::string_view detail,
@@ -229,6 +251,12 @@ class Engine {
   HookedList<Session, &Session::dirty_hook> dirty_sessions_;
   HookedList<BackendLink, &BackendLink::dirty_hook> dirty_links_;
   std::uint64_t held_bytes_ = 0;
+
+  SubscriptionHub hub_;
+  BackendLink* hub_link_ = nullptr;  // the one upstream link of all subscriptions
+  resp::Version hub_version_ = resp::Version::resp3;
+  bool hub_skips_ = false;              // drops the rest of a frame that was too long
+  health::TimePoint hub_not_before_{};  // no new upstream link until then
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;

@@ -106,7 +106,8 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
   const resp::CommandSpec* spec = table_->find(command);
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
   const bool depends = id == CommandId::multi || (spec != nullptr && spec->affinity == resp::Affinity::local);
-  if (depends && awaits_confirmation(session)) {
+  const bool hub_decides = session.subscriber != nullptr && !session.subscriber->pending.empty();
+  if ((hub_decides && !is_subscribe(id)) || (depends && awaits_confirmation(session))) {
     // Whether the session is a subscriber then decides who answers this, and whether it is refused.
     set_wait(session, Wait::drain);
     return Handled::wait;
@@ -123,6 +124,8 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
       return dispatch(session, spec, read, routing, now);
     case RouteKind::raw:
       return dispatch_raw(session, read, now);
+    case RouteKind::subscription:
+      return handle_subscription(session, *spec, read, now);
     case RouteKind::discarded:
       return handle_discarded(session, spec != nullptr ? spec->id : CommandId::other);
     case RouteKind::hang_up:
@@ -136,7 +139,14 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
       }
       return Handled::consumed;
     case RouteKind::unknown_before_login:
-      append_unknown_command(text_, command);
+      if (spec == nullptr) {
+        append_unknown_command(text_, command);
+      } else {
+        append_unknown_subcommand(text_, *spec, command[1]);
+      }
+      break;
+    case RouteKind::not_while_subscribed:
+      append_not_while_subscribed(text_, *spec);
       break;
     case RouteKind::unauthenticated:
       if (!spec->subcommands.empty() && command.size() >= 2) {
@@ -212,6 +222,7 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
 
 void Engine::reset_session(Session& session) {
   drop_lease(session);
+  leave_hub(session);
   session.forget_extras();
   session.db = 0;
   session.resubscribe = false;

@@ -47,6 +47,7 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
     send_signal(SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
   }
   if (!new_route) return;
+  hub_version_ = resp::Version::resp3;
   std::vector<ConnId> revoked;
   for (const BackendLink& link : pool_.all()) {
     if (link.route_serial != pool_.route_serial()) revoked.push_back(link.id);
@@ -148,6 +149,12 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
       // Only SELECT asks for a database that no link had before, and it waits at the front.
       refuse_all(link, link.login.error());
       break;
+    case LoginResult::no_protocol:
+      if (&link == hub_link_) {
+        hub_version_ = resp::Version::resp2;
+        break;
+      }
+      [[fallthrough]];
     case LoginResult::refused:
       if (link.user) {
         refuse_all(link, link.login.error());  // this user's trouble, and nobody else's
@@ -185,6 +192,7 @@ void Engine::on_ready(BackendLink& link) {
   link.timer.cancel();
   link.state = LinkState::ready;
   mark_dirty(link);
+  if (&link == hub_link_) on_hub_ready();
   complete_synthesised(link);
 }
 
@@ -218,6 +226,7 @@ void Engine::lose(BackendLink& link, TimePoint) {
   }
   while (link.busy()) lose_request(link, link.fifo.pop_front());
   pool_.close(link);
+  if (&link == hub_link_) on_hub_lost();
   if (owner != nullptr) {
     lose_owner(*owner);
     if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
@@ -328,6 +337,10 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
   }
   for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
+    if (r->kind == RequestKind::subscribe) {
+      submit_again(session, r);
+      continue;
+    }
     if (r->kind == RequestKind::synthesise) return select_again(session, r, now);
     if (is_pending_login(session, *r)) return log_in_again(session, r, now);
     BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);

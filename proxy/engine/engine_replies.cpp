@@ -32,6 +32,10 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
     const Bytes rest{bytes.chunk, position, bytes.size - position};
     if (link.owner != nullptr && link.owner->mode.raw && link.state == LinkState::ready) {
       link.owner->out.append(buffers_, rest);
+      if (link.owner->subscriber != nullptr && !follow_raw(link, rest.view())) {
+        on_unexpected(link, now);
+        return;
+      }
       mark_dirty(*link.owner);
       check_output(*link.owner);
       return;
@@ -45,6 +49,8 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
     }
     if (link.state == LinkState::login) {
       if (scan.status == ScanStatus::complete) on_login_reply(link, now);
+    } else if (&link == hub_link_) {
+      on_hub_frame(link, part, scan.status, now);
     } else if (link.owner != nullptr && link.owner->mode.subscribed) {
       on_subscriber_frame(link, part, scan.status, now);
     } else {
@@ -56,6 +62,8 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
 void Engine::on_unexpected(BackendLink& link, TimePoint now) {
   ++stats_.desyncs;
   ++stats_.links_lost;
+  // Nothing tells the hub to try again but itself: not as fast as it can.
+  if (&link == hub_link_) hub_not_before_ = now + std::chrono::seconds(1);
   lose(link, now);
 }
 
@@ -105,10 +113,11 @@ void Engine::deliver(Session& session, Request* request, const Bytes& part) {
 }
 
 void Engine::check_output(Session& session) {
-  if (session.out.size() > options_.limits.output_buffer_bytes_max) {
+  const std::uint64_t parked = session.subscriber == nullptr ? 0 : session.subscriber->parked.size();
+  if (session.out.size() + parked > options_.limits.output_buffer_bytes_max) {
     ++stats_.output_buffer_closed;
     close_session(session);
-  } else if (over_memory(session.out.size())) {
+  } else if (over_memory(session.out.size() + parked)) {
     ++stats_.memory_closed;
     close_session(session);
   }

@@ -41,6 +41,7 @@ LoginResult LinkLogin::on_reply(const resp::ReplyScanner& reply) {
     }
     // A user who may not ask ROLE still writes to a server that the Monitor has verified.
     if (step == Step::role && kind == resp::ServerErrorKind::no_perm) return LoginResult::ready;
+    if (step == Step::hello) return LoginResult::no_protocol;
     return step == Step::select ? LoginResult::bad_database : LoginResult::refused;
   }
   if (step == Step::role && reply.head() != "master") {

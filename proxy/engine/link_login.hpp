@@ -18,7 +18,8 @@ namespace fairlead::engine {
 enum class LoginResult : std::uint8_t {
   in_progress,
   ready,
-  refused,       // AUTH, HELLO: wrong password, no such user, protocol unknown
+  refused,       // AUTH: wrong password, no such user
+  no_protocol,   // HELLO: an old server, or a user who may not say it
   bad_database,  // SELECT: the number is out of range
   not_master,    // ROLE says something else
   loading,       // not yet

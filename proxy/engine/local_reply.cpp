@@ -118,9 +118,15 @@ void set_info(Session& session, const CommandView& command, std::string& out) {
   resp::append_simple(out, "OK");
 }
 
-void ping(const CommandView& command, const resp::CommandSpec& spec, std::string& out) {
+void ping(const Session& session, const CommandView& command, const resp::CommandSpec& spec,
+          std::string& out) {
   if (command.size() > 2) {
     append_wrong_arity(out, spec);
+  } else if (session.mode.in_hub && session.mode.version == resp::Version::resp2) {
+    // Among messages, which are arrays too.
+    resp::append_array_header(out, 2);
+    resp::append_bulk(out, "pong");
+    resp::append_bulk(out, command.size() == 2 ? command[1] : "");
   } else if (command.size() == 2) {
     resp::append_bulk(out, command[1]);
   } else {
@@ -193,7 +199,7 @@ LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const C
                         const LocalContext& context, std::string& out) {
   switch (spec.id) {
     case CommandId::ping:
-      ping(command, spec, out);
+      ping(session, command, spec, out);
       return LocalAction::none;
     case CommandId::echo:
       resp::append_bulk(out, command[1]);
@@ -236,6 +242,16 @@ LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const C
   return LocalAction::none;
 }
 
+namespace {
+
+/// What is refused before it is executed. EXEC ends its transaction even so, and says it.
+void append_rejection(std::string& out, const resp::CommandSpec& spec, const std::string& why) {
+  const bool exec = spec.id == CommandId::exec;
+  resp::append_error(out, (exec ? "EXECABORT Transaction discarded because of: " : "ERR ") + why);
+}
+
+}  // namespace
+
 void append_unknown_command(std::string& out, const CommandView& command) {
   // As redis-server: the name cut at 128 bytes, arguments quoted until 128 bytes are reached, both as C
   // strings.
@@ -256,10 +272,15 @@ void append_unknown_subcommand(std::string& out, const resp::CommandSpec& contai
                               "'. Try " + name + " HELP.");
 }
 
+void append_not_while_subscribed(std::string& out, const resp::CommandSpec& spec) {
+  append_rejection(out, spec,
+                   "Can't execute '" + spec.name +
+                       "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+                       "context");
+}
+
 void append_wrong_arity(std::string& out, const resp::CommandSpec& spec) {
-  const std::string_view prefix =
-      spec.id == CommandId::exec ? "EXECABORT Transaction discarded because of: " : "ERR ";
-  resp::append_error(out, std::string(prefix) + "wrong number of arguments for '" + spec.name + "' command");
+  append_rejection(out, spec, "wrong number of arguments for '" + spec.name + "' command");
 }
 
 void append_no_permission(std::string& out, const resp::CommandSpec& spec) {

@@ -47,6 +47,7 @@ void append_hello(std::string& out, const Session& session, const LocalContext& 
 /// Redis' refusals.
 void append_unknown_command(std::string& out, const resp::CommandView& command);
 void append_unknown_subcommand(std::string& out, const resp::CommandSpec& container, std::string_view given);
+void append_not_while_subscribed(std::string& out, const resp::CommandSpec& spec);
 void append_wrong_arity(std::string& out, const resp::CommandSpec& spec);
 void append_no_permission(std::string& out, const resp::CommandSpec& spec);
 

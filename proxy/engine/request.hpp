@@ -26,9 +26,15 @@ enum class RequestKind : std::uint8_t {
   swallow,     // our own command on a link; its reply is dropped
   synthesise,  // sends nothing; answered here when it reaches the front of a ready link's FIFO
   local,       // answered here; only keeps its place among the slots
+  subscribe,   // SUBSCRIBE and its like; answered when the hub has all of its names
 };
 
-enum class RequestState : std::uint8_t { held, in_link, answered };
+enum class RequestState : std::uint8_t {
+  held,
+  in_link,
+  in_hub,  // kind subscribe: in flight, but in no link's FIFO
+  answered,
+};
 
 /// What the replay table asks about a command.
 struct RequestClass {

@@ -17,6 +17,18 @@ bool is_subscribe(CommandId id) {
          id == CommandId::unsubscribe || id == CommandId::punsubscribe || id == CommandId::sunsubscribe;
 }
 
+/// What Redis allows a RESP2 client that is subscribed.
+bool allowed_while_subscribed(CommandId id) {
+  return is_subscribe(id) || id == CommandId::ping || id == CommandId::quit || id == CommandId::reset;
+}
+
+/// Redis looks a command up and counts its arguments before it asks whether a subscriber may say it.
+Routing refuse_subscriber(const resp::CommandSpec* spec, const resp::CommandView& command) {
+  const bool unknown_subcommand = spec != nullptr && !spec->subcommands.empty() && command.size() > 1;
+  if (spec == nullptr || unknown_subcommand) return {RouteKind::unknown_before_login};
+  return {spec->arity_fits(command.size()) ? RouteKind::not_while_subscribed : RouteKind::wrong_arity};
+}
+
 /// Commands that change how a connection talks; on a link of one's own they pass, without accounting of
 /// replies.
 bool changes_the_wire(CommandId id) {
@@ -88,12 +100,17 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
     if (spec == nullptr) return {RouteKind::unknown_before_login};
     return {spec->arity_fits(command.size()) ? RouteKind::unauthenticated : RouteKind::wrong_arity};
   }
+  // What a raw session has in the hub it leaves there, too.
+  const bool hub_command = is_subscribe(id) && !mode.pinned && spec->arity_fits(command.size());
+  if (mode.raw && mode.in_hub && hub_command) return {RouteKind::subscription};
   if (mode.raw) return {id == CommandId::quit || id == CommandId::reset ? RouteKind::local : RouteKind::raw};
 
   const resp::CallTraits traits = resp::traits_of_call(spec, command);
   if (traits.affinity == Affinity::refused) {
     return {spec->arity_fits(command.size()) ? RouteKind::refused : RouteKind::wrong_arity};
   }
+  const bool resp2_in_hub = mode.in_hub && mode.version == resp::Version::resp2;
+  if (resp2_in_hub && !allowed_while_subscribed(id)) return refuse_subscriber(spec, command);
   if (traits.affinity == Affinity::local) {
     const bool login = allowed_before_login(id);
     if ((login || answered_here(id)) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
@@ -101,6 +118,8 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
   }
   if (opens_or_closes_block(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
   if (mode.in_multi) return route_transaction(id, mode);
+  if (hub_command) return {RouteKind::subscription};
+  if (is_subscribe(id) && !mode.pinned) return {RouteKind::wrong_arity};
   if (changes_the_wire(id) || traits.lease == LeaseSpan::rest) return {RouteKind::raw, LeaseSpan::rest};
   if (traits.affinity == Affinity::local) {
     const bool resp2_subscriber = mode.subscribed && mode.version == resp::Version::resp2;

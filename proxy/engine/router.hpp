@@ -15,7 +15,10 @@ enum class RouteKind : std::uint8_t {
   raw,                   // a lease, and no more accounting of replies
   refused,               // NOPERM
   unauthenticated,       // NOAUTH
-  unknown_before_login,  // unknown command of a client that is not logged in: nothing reaches a server
+  subscription,          // (P|S)(UN)SUBSCRIBE by way of the hub
+  not_while_subscribed,  // a RESP2 subscriber may say a few commands only
+  unknown_before_login,  // unknown command of a client that is not logged in, or of a RESP2 subscriber:
+                         // nothing reaches a server
   wrong_arity,           // a local command with the wrong number of arguments
   not_in_transaction,
   discarded,  // part of a transaction whose link was lost

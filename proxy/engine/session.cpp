@@ -1,10 +1,12 @@
 #include "proxy/engine/session.hpp"
 
+#include "proxy/engine/subscription_hub.hpp"
+
 namespace fairlead::engine {
 
 void Session::answer(BufferPool& pool, RequestSlab& slab, std::string_view bytes) {
   if (slots.empty()) {
-    out.append_copy(pool, bytes);
+    queue_for_push().append_copy(pool, bytes);
     return;
   }
   Request* request = slab.take();
@@ -18,10 +20,21 @@ void Session::answer(BufferPool& pool, RequestSlab& slab, std::string_view bytes
 void Session::flush_slots(BufferPool& pool, RequestSlab& slab) {
   while (!slots.empty() && slots.front()->state == RequestState::answered) {
     Request* request = slots.pop_front();
+    if (mode.raw) {
+      queue_for_push().splice(pool, request->reply);  // the half of a reply in `out` is none of the slots'
+      slab.give_back(pool, request);
+      continue;
+    }
     out.splice(pool, request->reply);
     slab.give_back(pool, request);
+    // Pushes that came in the middle of this reply go out before the next one begins.
+    if (mid_reply && subscriber != nullptr) out.splice(pool, subscriber->parked);
     mid_reply = false;
   }
+}
+
+WriteQueue& Session::queue_for_push() {
+  return mid_reply && subscriber != nullptr ? subscriber->parked : out;
 }
 
 SessionExtras& Session::extras() {

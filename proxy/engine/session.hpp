@@ -67,6 +67,8 @@ struct SessionExtras {
   std::int64_t transaction_db = -1;  // SELECT inside MULTI: the database after EXEC
 };
 
+struct Subscriber;
+
 struct Session {
   Session(ConnId id_, std::uint64_t client_id_, const resp::CommandLimits& limits)
       : id(id_), client_id(client_id_), reader(limits) {
@@ -79,6 +81,8 @@ struct Session {
   void answer(BufferPool& pool, RequestSlab& slab, std::string_view bytes);
   /// Moves the answers at the front of the slots to `out`.
   void flush_slots(BufferPool& pool, RequestSlab& slab);
+  /// Where what is no part of a reply goes: behind the end of the one that is half written.
+  [[nodiscard]] WriteQueue& queue_for_push();
   [[nodiscard]] SessionExtras& extras();
   [[nodiscard]] bool has_subscriptions() const { return extras_ && !extras_->subscriptions.empty(); }
   [[nodiscard]] const SessionExtras* extras_or_null() const { return extras_.get(); }
@@ -103,7 +107,8 @@ struct Session {
   health::TimePoint last_bytes_at{};
   Timer timer;  // idle clients, unfinished commands
   BackendLink* lease = nullptr;
-  ConnId link_in_use;  // where the requests in flight are
+  ConnId link_in_use;                // where the requests in flight are
+  Subscriber* subscriber = nullptr;  // its place in the hub, while it has or asks for a subscription there
   SessionMode mode;
   Wait wait = Wait::none;
   Ending ending = Ending::none;

@@ -11,7 +11,8 @@ struct SessionMode {
   bool authenticated = false;
   bool in_multi = false;    // between MULTI and EXEC or DISCARD
   bool watching = false;    // WATCH without EXEC, DISCARD or UNWATCH
-  bool subscribed = false;  // has, or is about to have, a channel
+  bool subscribed = false;  // has, or is about to have, a channel on a link of its own (pool-mode session)
+  bool in_hub = false;      // has a channel in the Engine's hub
   bool raw = false;         // everything passes as on a wire: MONITOR, CLIENT REPLY, CLIENT TRACKING
   bool has_lease = false;
   bool pinned = false;            // pool-mode = session: the lease is kept for the session's life

@@ -56,6 +56,12 @@ struct Stats {
   std::uint64_t replies_cut = 0;        // clients closed because a reply broke off half way
   std::uint64_t raw_closed = 0;         // clients closed because their own link was lost (MONITOR ...)
   std::uint64_t resubscribed = 0;       // sessions whose subscriptions were made again
+  // Subscriptions shared upstream
+  std::uint64_t subscriptions_lost = 0;     // clients closed because a new master refused their subscription
+  std::uint64_t messages_in = 0;            // from the server, for a name that somebody has
+  std::uint64_t messages_out = 0;           // to clients
+  std::uint64_t subscribers_now = 0;        // clients with a subscription
+  std::uint64_t hub_subscriptions_now = 0;  // names that the upstream link is subscribed to
 };
 
 }  // namespace fairlead::engine

@@ -105,6 +105,18 @@ void WriteQueue::splice(BufferPool& pool, WriteQueue& other) {
   other.size_ = 0;
 }
 
+Bytes WriteQueue::whole(BufferPool& pool) const {
+  if (head_ == nullptr) return {};
+  if (head_ == tail_) return {head_->chunk, head_->begin, head_->end - head_->begin};
+  ChunkRef chunk(pool.chunks.take(size_));
+  for (const Segment* s = head_; s != nullptr; s = s->next) {
+    const std::uint32_t size = s->end - s->begin;
+    std::memcpy(chunk->data() + chunk->used, s->chunk->data() + s->begin, size);
+    chunk->used += size;
+  }
+  return {chunk, 0, static_cast<std::uint32_t>(size_)};
+}
+
 std::size_t WriteQueue::gather(std::span<ConstBytes> buffers) const {
   std::size_t count = 0;
   for (const Segment* s = head_; s != nullptr && count < buffers.size(); s = s->next) {

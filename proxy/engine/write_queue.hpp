@@ -64,6 +64,8 @@ class WriteQueue {
   /// Moves all of `other` behind this queue's bytes.
   void splice(BufferPool& pool, WriteQueue& other);
 
+  /// All bytes in one piece: where they lie, or a copy in a chunk of its own. The queue keeps them.
+  [[nodiscard]] Bytes whole(BufferPool& pool) const;
   /// Fills `buffers` from the front; returns how many were used.
   [[nodiscard]] std::size_t gather(std::span<ConstBytes> buffers) const;
   void consume(BufferPool& pool, std::uint64_t size);

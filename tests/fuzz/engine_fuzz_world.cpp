@@ -362,7 +362,7 @@ void FuzzWorld::look_at_clients() {
   const engine::Stats& s = engine_.stats();
   const std::uint64_t explained = s.output_buffer_closed + s.query_buffer_closed + s.memory_closed +
                                   s.idle_closed + s.partial_closed + s.replies_cut + s.raw_closed +
-                                  closes_explained_;
+                                  s.subscriptions_lost + closes_explained_;
   for (const Client& client : clients_) {
     FuzzIo::Connection& connection = io_.clients.at(FuzzIo::name(client.id));
     if (manners_ == Manners::honest) client.model->receive(connection.written);

@@ -216,6 +216,15 @@ bool ModelClient::overtakes_on_raw_link(const Value& reply) {
     expects_close_ = true;
     return true;
   }
+  if (reply.type == ValueType::push) {
+    // A confirmation is a push: it comes between answers, and whose turn it is the raw link does not say.
+    const auto found = std::find_if(expected_.begin(), expected_.end(), [](const Expected& expected) {
+      return expected.kind == Kind::subscribe || expected.kind == Kind::unsubscribe ||
+             expected.kind == Kind::unsubscribe_all;
+    });
+    if (found != expected_.end()) on_confirmation(found, reply);
+    return true;
+  }
   if (reply.type == ValueType::simple && reply.text == "RESET") {
     const auto found = std::find_if(expected_.begin(), expected_.end(),
                                     [](const Expected& expected) { return expected.kind == Kind::reset; });
@@ -234,7 +243,7 @@ void ModelClient::on_reply(const Value& reply) {
   const bool subscription = expected.kind == Kind::subscribe || expected.kind == Kind::unsubscribe ||
                             expected.kind == Kind::unsubscribe_all;
   if (subscription && !reply.is_error()) {
-    on_confirmation(expected, reply);
+    on_confirmation(expected_.begin(), reply);
     return;
   }
   const Expected mine = std::move(expected);
@@ -246,7 +255,8 @@ void ModelClient::on_reply(const Value& reply) {
   }
 }
 
-void ModelClient::on_confirmation(Expected& expected, const Value& reply) {
+void ModelClient::on_confirmation(std::deque<Expected>::iterator at, const Value& reply) {
+  Expected& expected = *at;
   if (reply.items.size() != 3) wrong("a confirmation of another shape: '" + reply.text + "'");
   const std::string& channel = reply.items[1].text;
   if (expected.kind == Kind::unsubscribe_all && expected.frames == 0) {
@@ -265,7 +275,7 @@ void ModelClient::on_confirmation(Expected& expected, const Value& reply) {
   if (reply.items[2].integer != static_cast<std::int64_t>(channels_.size())) {
     wrong("another number of channels: " + std::to_string(reply.items[2].integer));
   }
-  if (--expected.frames == 0) expected_.pop_front();
+  if (--expected.frames == 0) expected_.erase(at);
 }
 
 void ModelClient::on_error(const Expected& expected, const std::string& text) {

@@ -71,7 +71,7 @@ class ModelClient {
   void on_error(const Expected& expected, const std::string& text);
   void on_answer(const Expected& expected, const resp::Value& reply);
   void on_data(const Expected& expected, const resp::Value& reply);
-  void on_confirmation(Expected& expected, const resp::Value& reply);
+  void on_confirmation(std::deque<Expected>::iterator at, const resp::Value& reply);
   void check_signature(const std::string& tag, const std::string& text) const;
   void end_block(const resp::Value& reply);
   void denied(const std::string& tag) const;

@@ -82,7 +82,7 @@ class Connections(TestCase):
         self.assertLessEqual(len(self.master.call("CLIENT", "LIST").splitlines()), 10)
 
     def test_leases_are_given_back(self):
-        """WATCH, BLPOP and SUBSCRIBE take a connection of their own, which is gone or reused when they are over."""
+        """WATCH and BLPOP take a connection of their own, which is gone or reused when they are over; SUBSCRIBE takes none."""
         before = len(self.master.call("CLIENT", "LIST").splitlines())
         for _ in range(30):
             with RawClient(self.proxy.port) as client:

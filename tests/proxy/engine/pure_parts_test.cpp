@@ -79,7 +79,7 @@ TEST_CASE("routes by what the session is in the middle of") {
   SessionMode lost = multi;
   lost.transaction_lost = true;
   SessionMode subscribed2 = plain;
-  subscribed2.subscribed = subscribed2.has_lease = true;
+  subscribed2.in_hub = true;
   SessionMode subscribed3 = subscribed2;
   subscribed3.version = resp::Version::resp3;
   SessionMode leased = plain;
@@ -97,26 +97,18 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::shared,
        R::leased,
        R::discarded,
-       R::leased,
-       R::leased,
+       R::not_while_subscribed,
+       R::shared,
        R::leased,
        R::raw,
        R::unauthenticated},
-      {{"PING"},
-       R::local,
-       R::leased,
-       R::discarded,
-       R::leased,
-       R::local,
-       R::local,
-       R::raw,
-       R::unauthenticated},
+      {{"PING"}, R::local, R::leased, R::discarded, R::local, R::local, R::local, R::raw, R::unauthenticated},
       {{"SELECT", "1"},
        R::select,
        R::leased,
        R::discarded,
-       R::leased,
-       R::leased,
+       R::not_while_subscribed,
+       R::select,
        R::leased,
        R::raw,
        R::unauthenticated},
@@ -124,7 +116,7 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::local,
        R::not_in_transaction,
        R::not_in_transaction,
-       R::leased,
+       R::not_while_subscribed,
        R::local,
        R::local,
        R::raw,
@@ -135,7 +127,7 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::leased,
        R::leased,
        R::discarded,
-       R::leased,
+       R::not_while_subscribed,
        R::leased,
        R::leased,
        R::raw,
@@ -144,8 +136,8 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::shared,
        R::leased,
        R::discarded,
-       R::leased,
-       R::leased,
+       R::not_while_subscribed,
+       R::shared,
        R::leased,
        R::raw,
        R::unauthenticated},
@@ -153,25 +145,25 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::leased,
        R::leased,
        R::discarded,
-       R::leased,
+       R::not_while_subscribed,
        R::leased,
        R::leased,
        R::raw,
        R::unauthenticated},
       {{"SUBSCRIBE", "c"},
-       R::leased,
+       R::subscription,
        R::not_in_transaction,
        R::not_in_transaction,
-       R::leased,
-       R::leased,
-       R::leased,
+       R::subscription,
+       R::subscription,
+       R::subscription,
        R::raw,
        R::unauthenticated},
       {{"MONITOR"},
        R::raw,
        R::not_in_transaction,
        R::not_in_transaction,
-       R::raw,
+       R::not_while_subscribed,
        R::raw,
        R::raw,
        R::raw,
@@ -180,7 +172,7 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::raw,
        R::not_in_transaction,
        R::not_in_transaction,
-       R::raw,
+       R::not_while_subscribed,
        R::raw,
        R::raw,
        R::raw,
@@ -198,7 +190,7 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::leased,
        R::leased,
        R::discarded,
-       R::leased,
+       R::unknown_before_login,
        R::leased,
        R::leased,
        R::raw,
@@ -233,6 +225,24 @@ TEST_CASE("routes by what the session is in the middle of") {
     CHECK(routed(row.command, raw) == row.raw);
     CHECK(routed(row.command, stranger) == row.stranger);
   }
+}
+
+TEST_CASE("in pool-mode session a subscription belongs on the client's own link") {
+  SessionMode pinned;
+  pinned.authenticated = pinned.pinned = true;
+  CHECK(routed({"SUBSCRIBE", "c"}, pinned) == RouteKind::leased);
+  CHECK(routed({"UNSUBSCRIBE"}, pinned) == RouteKind::leased);
+}
+
+TEST_CASE("a RESP2 subscriber hears of unknown commands and wrong arguments first, as from Redis") {
+  SessionMode mode;
+  mode.authenticated = mode.in_hub = true;
+  CHECK(routed({"GET"}, mode) == RouteKind::wrong_arity);
+  CHECK(routed({"CONFIG", "NOSUCH"}, mode) == RouteKind::unknown_before_login);
+  CHECK(routed({"CONFIG", "GET", "*"}, mode) == RouteKind::not_while_subscribed);
+  CHECK(routed({"SUBSCRIBE"}, mode) == RouteKind::wrong_arity);
+  CHECK(routed({"SUNSUBSCRIBE"}, mode) == RouteKind::subscription);
+  CHECK(routed({"RESET"}, mode) == RouteKind::local);
 }
 
 TEST_CASE("the gate: closed at first, opened by a steady topology only, timed from its closing") {
