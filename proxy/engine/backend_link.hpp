@@ -38,6 +38,10 @@ constexpr std::uint32_t bulk_lane = 0xFFFE;
 /// Carries nothing but clients' AUTH: each is judged by the server, and whom the link belongs to meanwhile is
 /// no matter.
 constexpr std::uint32_t login_lane = 0xFFFF;
+/// Carries the subscriptions of all sessions of one user.
+constexpr std::uint32_t hub_lane = 0xFFFD;
+
+struct UserHub;
 
 struct BackendLink {
   BackendLink(ConnId id_, LinkKey key_, resp::Address address_)
@@ -72,6 +76,7 @@ struct BackendLink {
   std::uint64_t appended = 0;  // stream position behind the last byte of `out`
   std::uint64_t written = 0;   // stream position of what the socket took
   Session* owner = nullptr;    // the session that leases it
+  UserHub* hub = nullptr;      // whose subscriptions it carries
   bool leased = false;         // not shared: leased now, or idle among the leasable
   bool unclean = false;        // may carry state of its last owner: closed instead of used again
   bool write_blocked = false;

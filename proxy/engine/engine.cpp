@@ -168,7 +168,7 @@ void Engine::stop() {
     while (link.busy()) slab_.give_back(buffers_, link.fifo.pop_front());
     pool_.close(link);
   }
-  hub_link_ = nullptr;
+  hubs_.clear();
   pool_.collect();
   closed_sessions_.clear();
   receive_chunk_ = ChunkRef();
@@ -207,7 +207,8 @@ void Engine::on_session_timer(Session& session, TimePoint now) {
     return;
   }
   // As in Redis, who waits in a blocking command or for messages is not idle.
-  const bool waits = !session.slots.empty() || session.mode.subscribed || session.mode.raw;
+  const bool waits =
+      !session.slots.empty() || session.mode.subscribed || session.mode.in_hub || session.mode.raw;
   if (limits.idle_max.count() > 0 && !waits && silent >= limits.idle_max) {
     ++stats_.idle_closed;
     close_session(session);
@@ -238,7 +239,7 @@ bool Engine::end_turn(TimePoint now) {
     session.run_hook.unlink();
     run(session, now);
   }
-  tend_hub(now);
+  tend_hubs(now);
   while (!dirty_links_.empty()) {
     BackendLink& link = dirty_links_.front();
     link.dirty_hook.unlink();
@@ -253,7 +254,7 @@ bool Engine::end_turn(TimePoint now) {
   closed_sessions_.clear();
   const bool releasing = gate_.open() && !(held_sessions_.empty() && subscribers_in_line_.empty());
   const bool leasing = !lease_waiters_.empty() && stats_.leases_now < options_.limits.leased_links_max;
-  return !runnable_.empty() || !dirty_links_.empty() || releasing || leasing;
+  return !runnable_.empty() || !dirty_links_.empty() || !dirty_hubs_.empty() || releasing || leasing;
 }
 
 std::optional<TimePoint> Engine::next_deadline() const {
@@ -264,8 +265,8 @@ std::optional<TimePoint> Engine::next_deadline() const {
   if (!gate_.open()) {
     if (!held_sessions_.empty()) earliest(gate_.hold_deadline());
     if (gate_.doubted()) earliest(last_signal_ + signal_repeat);
-  } else if (hub_link_ == nullptr && hub_.wants_upstream()) {
-    earliest(hub_not_before_);
+  } else {
+    for (const UserHub& hub : linkless_hubs_) earliest(hub.not_before);
   }
   return next;
 }

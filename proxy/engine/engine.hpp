@@ -12,7 +12,8 @@
 //   engine_commands.cpp  from a client's bytes to a dispatched request
 //   engine_replies.cpp   from a server's bytes to the client's answer
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
-//   engine_subscriptions.cpp  subscriptions, shared upstream
+//   engine_subscriptions.cpp  SUBSCRIBE and its like, and the messages
+//   engine_hub.cpp       the upstream links of subscriptions
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
 #pragma once
 
@@ -27,8 +28,8 @@
 #include "proxy/engine/router.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/stats.hpp"
-#include "proxy/engine/subscription_hub.hpp"
 #include "proxy/engine/timer_wheel.hpp"
+#include "proxy/engine/user_hub.hpp"
 #include "proxy/engine/write_gate.hpp"
 
 namespace fairlead::engine {
@@ -48,6 +49,9 @@ constexpr std::uint32_t window_min = 8;
 /// Who holds less than this in buffers is never closed because all buffers together are over
 /// memory_bytes_max.
 constexpr std::uint64_t large_holding_bytes = 64 * 1024;
+
+/// How soon the upstream link of subscriptions is tried again when nothing but itself speaks against it.
+constexpr std::chrono::seconds hub_retry_pause{1};
 
 class Engine {
  public:
@@ -180,20 +184,27 @@ class Engine {
                               const resp::CommandResult& read, health::TimePoint now);
   void submit(Session& session, Request* request, const resp::CommandView& command);
   void submit_again(Session& session, Request* request);
-  void complete_subscriptions();
-  void hold_subscribes();
-  void leave_hub(Session& session);
-  void leave_hub_if_idle(Session& session);
-  void tend_hub(health::TimePoint now);
-  void on_hub_ready();
-  void on_hub_lost();
+  void complete_subscriptions(UserHub& hub);
   void on_hub_frame(BackendLink& link, const Bytes& part, resp::ScanStatus status, health::TimePoint now);
-  [[nodiscard]] bool judge_hub_frame(const Bytes& frame, const resp::ReplyScanner& reply);
+  [[nodiscard]] bool judge_hub_frame(UserHub& hub, const Bytes& frame, const resp::ReplyScanner& reply);
   [[nodiscard]] bool refuse_overlong(BackendLink& link);
   void fan_out(HubChannel& channel, const Bytes& frame);
-  void pass_moved(HubChannel& channel);
+  void pass_moved(UserHub& hub, HubChannel& channel);
   void push(Session& session, const Bytes& frame);
   [[nodiscard]] bool follow_raw(BackendLink& link, std::string_view bytes);
+
+  // engine_hub.cpp
+  [[nodiscard]] UserHub& hub_of(const Session& session);
+  void leave_hub(Session& session);
+  void leave_hub_if_idle(Session& session);
+  void hold_subscribes(UserHub& hub);
+  void mark_dirty(UserHub& hub);
+  void tend_hubs(health::TimePoint now);
+  void tend(UserHub& hub, health::TimePoint now);
+  void forget_if_unused(UserHub& hub);
+  void on_hub_ready(UserHub& hub);
+  void on_hub_lost(UserHub& hub);
+  void refuse_hub(UserHub& hub, const std::string& error);
 
   // engine_failover.cpp
   void close_gate(BackendLink& link, health::SignalKind kind, std::string_view detail, health::TimePoint now);
@@ -252,11 +263,9 @@ class Engine {
   HookedList<BackendLink, &BackendLink::dirty_hook> dirty_links_;
   std::uint64_t held_bytes_ = 0;
 
-  SubscriptionHub hub_;
-  BackendLink* hub_link_ = nullptr;  // the one upstream link of all subscriptions
-  resp::Version hub_version_ = resp::Version::resp3;
-  bool hub_skips_ = false;              // drops the rest of a frame that was too long
-  health::TimePoint hub_not_before_{};  // no new upstream link until then
+  boost::unordered_flat_map<const health::Login*, std::unique_ptr<UserHub>> hubs_;
+  HookedList<UserHub, &UserHub::tend_hook> dirty_hubs_;     // something changed
+  HookedList<UserHub, &UserHub::tend_hook> linkless_hubs_;  // wait for a route, or to try again
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;

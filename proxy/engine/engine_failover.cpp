@@ -47,7 +47,7 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
     send_signal(SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
   }
   if (!new_route) return;
-  hub_version_ = resp::Version::resp3;
+  for (auto& [user, hub] : hubs_) hub->version = resp::Version::resp3;
   std::vector<ConnId> revoked;
   for (const BackendLink& link : pool_.all()) {
     if (link.route_serial != pool_.route_serial()) revoked.push_back(link.id);
@@ -150,8 +150,8 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
       refuse_all(link, link.login.error());
       break;
     case LoginResult::no_protocol:
-      if (&link == hub_link_) {
-        hub_version_ = resp::Version::resp2;
+      if (link.hub != nullptr) {
+        link.hub->version = resp::Version::resp2;
         break;
       }
       [[fallthrough]];
@@ -178,6 +178,7 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
 
 /// Nothing of what waits on the link was sent: all of it is answered with `error`.
 void Engine::refuse_all(BackendLink& link, const std::string& error) {
+  if (link.hub != nullptr) refuse_hub(*link.hub, error);
   while (link.busy()) {
     Request* request = link.fifo.pop_front();
     if (request->session == nullptr) {
@@ -192,7 +193,7 @@ void Engine::on_ready(BackendLink& link) {
   link.timer.cancel();
   link.state = LinkState::ready;
   mark_dirty(link);
-  if (&link == hub_link_) on_hub_ready();
+  if (link.hub != nullptr) on_hub_ready(*link.hub);
   complete_synthesised(link);
 }
 
@@ -226,7 +227,7 @@ void Engine::lose(BackendLink& link, TimePoint) {
   }
   while (link.busy()) lose_request(link, link.fifo.pop_front());
   pool_.close(link);
-  if (&link == hub_link_) on_hub_lost();
+  if (link.hub != nullptr) on_hub_lost(*link.hub);
   if (owner != nullptr) {
     lose_owner(*owner);
     if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);

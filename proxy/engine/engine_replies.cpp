@@ -49,7 +49,7 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
     }
     if (link.state == LinkState::login) {
       if (scan.status == ScanStatus::complete) on_login_reply(link, now);
-    } else if (&link == hub_link_) {
+    } else if (link.hub != nullptr) {
       on_hub_frame(link, part, scan.status, now);
     } else if (link.owner != nullptr && link.owner->mode.subscribed) {
       on_subscriber_frame(link, part, scan.status, now);
@@ -63,7 +63,7 @@ void Engine::on_unexpected(BackendLink& link, TimePoint now) {
   ++stats_.desyncs;
   ++stats_.links_lost;
   // Nothing tells the hub to try again but itself: not as fast as it can.
-  if (&link == hub_link_) hub_not_before_ = now + std::chrono::seconds(1);
+  if (link.hub != nullptr) link.hub->not_before = now + hub_retry_pause;
   lose(link, now);
 }
 

@@ -20,8 +20,6 @@ using resp::ScanStatus;
 
 namespace {
 
-/// The key of the hub's link among the shared ones: a lane that no session has.
-constexpr std::uint32_t hub_lane = 0xFFFFFF;
 /// What stands before the name in a message: its header, its kind, the length of the name.
 constexpr std::uint64_t frame_head_bytes_max = 64;
 
@@ -79,7 +77,8 @@ Engine::Handled Engine::handle_subscription(Session& session, const resp::Comman
   }
   text_.clear();
   if (is_unsubscribe(spec.id)) {
-    hub_.unsubscribe(session.subscriber, channel_kind(spec.id), read.command, session.mode.version, text_);
+    hub_of(session).names.unsubscribe(session.subscriber, channel_kind(spec.id), read.command,
+                                      session.mode.version, text_);
     ++stats_.commands_local;
     answer(session, text_);
     if (session.ending != Ending::now) leave_hub_if_idle(session);
@@ -93,8 +92,9 @@ Engine::Handled Engine::handle_subscription(Session& session, const resp::Comman
     close_session(session);
     return Handled::consumed;
   }
-  if (hub_link_ != nullptr &&
-      hub_link_->backlog() + hub_.orders().size() > options_.limits.link_backlog_bytes_max) {
+  UserHub& hub = hub_of(session);
+  if (hub.link != nullptr &&
+      hub.link->backlog() + hub.names.orders().size() > options_.limits.link_backlog_bytes_max) {
     ++stats_.backlog_pauses;
     set_wait(session, Wait::backlog);
     return Handled::wait;
@@ -108,16 +108,21 @@ Engine::Handled Engine::handle_subscription(Session& session, const resp::Comman
   session.slots.push_back(request);
   ++stats_.commands_shared;
   submit(session, request, read.command);
-  complete_subscriptions();
+  complete_subscriptions(hub);
   return Handled::consumed;
 }
 
 void Engine::submit(Session& session, Request* request, const resp::CommandView& command) {
-  if (session.subscriber == nullptr) session.subscriber = hub_.add(&session);
+  UserHub& hub = hub_of(session);
+  if (session.subscriber == nullptr) {
+    session.subscriber = hub.names.add(&session);
+    session.subscriber->home = &hub;
+  }
   request->state = RequestState::in_hub;
   ++session.in_flight;
   session.link_in_use = {};  // none of those that commands go to
-  hub_.subscribe(*session.subscriber, channel_kind(request->id), command, request);
+  hub.names.subscribe(*session.subscriber, channel_kind(request->id), command, request);
+  mark_dirty(hub);
 }
 
 /// A SUBSCRIBE whose link was lost before the server confirmed it.
@@ -131,14 +136,14 @@ void Engine::submit_again(Session& session, Request* request) {
   submit(session, request, read.command);
 }
 
-void Engine::complete_subscriptions() {
-  while (Subscriber* subscriber = hub_.first_ready()) {
+void Engine::complete_subscriptions(UserHub& hub) {
+  while (Subscriber* subscriber = hub.names.first_ready()) {
     Session& session = *subscriber->session;
     const PendingSubscribe& command = subscriber->pending.front();
     Request* request = command.request;
     if (!command.refusal.empty()) ++stats_.error_replies;
     text_.clear();
-    hub_.finish(*subscriber, session.mode.version, text_);
+    hub.names.finish(*subscriber, session.mode.version, text_);
     session.mode.in_hub = subscriber->subscribed();
     request->reply.append_copy(buffers_, text_);
     answered(session, request);
@@ -146,74 +151,13 @@ void Engine::complete_subscriptions() {
   }
 }
 
-void Engine::hold_subscribes() {
-  while (const PendingSubscribe* command = hub_.first_pending()) {
-    Request* request = command->request;
-    Session& session = *request->session;
-    hub_.abandon(session.subscriber->pending.front());
-    leave_hub_if_idle(session);
-    hold_request(request);
-  }
-}
-
-void Engine::leave_hub(Session& session) {
-  if (session.subscriber == nullptr) return;
-  session.subscriber->parked.clear(buffers_);
-  hub_.remove(session.subscriber);
-  session.subscriber = nullptr;
-  session.mode.in_hub = false;
-}
-
-/// A session without subscriptions owns nothing in the hub.
-void Engine::leave_hub_if_idle(Session& session) {
-  const Subscriber* subscriber = session.subscriber;
-  if (subscriber == nullptr) return;
-  session.mode.in_hub = subscriber->subscribed();
-  if (!subscriber->subscribed() && subscriber->pending.empty() && subscriber->parked.empty()) {
-    leave_hub(session);
-  }
-}
-
-// --- The upstream link
-
-/// Once a turn: opens the link when somebody wants it, and sends what became due in this turn.
-void Engine::tend_hub(TimePoint now) {
-  complete_subscriptions();
-  if (hub_link_ == nullptr) {
-    if (!gate_.open()) {
-      hold_subscribes();
-    } else if (hub_.wants_upstream() && now >= hub_not_before_) {
-      hub_link_ = pool_.shared({hub_version_, 0, hub_lane}, now);
-    }
-  } else if (!hub_.orders().empty()) {
-    const std::uint64_t size = hub_.orders().size();
-    hub_link_->out.append_copy(buffers_, hub_.orders());
-    hub_link_->appended += size;
-    hub_.orders().clear();
-    mark_dirty(*hub_link_);
-  }
-  stats_.subscribers_now = hub_.subscribers();
-  stats_.hub_subscriptions_now = hub_.confirmed();
-}
-
-void Engine::on_hub_ready() {
-  stats_.resubscribed += hub_.subscribers();  // on the first link there is none yet
-  hub_.on_up();
-}
-
-void Engine::on_hub_lost() {
-  hub_link_ = nullptr;
-  hub_skips_ = false;
-  hub_.on_down();
-  hold_subscribes();
-}
-
 // --- From the server
 
 void Engine::on_hub_frame(BackendLink& link, const Bytes& part, ScanStatus status, TimePoint now) {
   const bool whole = status == ScanStatus::complete;
-  if (hub_skips_) {
-    hub_skips_ = !whole;
+  UserHub& hub = *link.hub;
+  if (hub.skips) {
+    hub.skips = !whole;
     return;
   }
   if (whole && link.scanner.is_error() &&
@@ -225,7 +169,7 @@ void Engine::on_hub_frame(BackendLink& link, const Bytes& part, ScanStatus statu
     return;
   }
   if (whole && link.assembly.empty()) {
-    if (!judge_hub_frame(part, link.scanner)) on_unexpected(link, now);
+    if (!judge_hub_frame(hub, part, link.scanner)) on_unexpected(link, now);
     return;
   }
   link.assembly.append(buffers_, part);
@@ -237,24 +181,25 @@ void Engine::on_hub_frame(BackendLink& link, const Bytes& part, ScanStatus statu
   }
   const Bytes frame = link.assembly.whole(buffers_);
   link.assembly.clear(buffers_);
-  if (!judge_hub_frame(frame, link.scanner)) on_unexpected(link, now);
+  if (!judge_hub_frame(hub, frame, link.scanner)) on_unexpected(link, now);
 }
 
 /// False when it is nothing that the server may say here.
-bool Engine::judge_hub_frame(const Bytes& bytes, const resp::ReplyScanner& reply) {
+bool Engine::judge_hub_frame(UserHub& hub, const Bytes& bytes, const resp::ReplyScanner& reply) {
   if (reply.is_error()) {
     std::vector<Session*> losers;
-    if (!hub_.on_error(reply.error_text(), losers)) return false;
+    mark_dirty(hub);
+    if (!hub.names.on_error(reply.error_text(), losers)) return false;
     // They have been told that they are subscribed, and are not any more: they must hear of it.
     stats_.subscriptions_lost += losers.size();
     for (Session* session : losers) close_session(*session);
-    complete_subscriptions();
+    complete_subscriptions(hub);
     return true;
   }
   const auto frame = read_pubsub_frame(bytes.view());
   if (!frame) return false;
   if (frame->kind == FrameKind::message) {
-    HubChannel* channel = hub_.find(frame->channel_kind, frame->name);
+    HubChannel* channel = hub.names.find(frame->channel_kind, frame->name);
     if (channel != nullptr && !channel->subscribers.empty()) {
       fan_out(*channel, bytes);
     } else {
@@ -263,13 +208,14 @@ bool Engine::judge_hub_frame(const Bytes& bytes, const resp::ReplyScanner& reply
     return true;
   }
   const auto order = frame->kind == FrameKind::subscribed ? HubOrder::subscribe : HubOrder::unsubscribe;
-  if (hub_.on_confirmed(order, frame->channel_kind, frame->name)) {
-    complete_subscriptions();
+  mark_dirty(hub);
+  if (hub.names.on_confirmed(order, frame->channel_kind, frame->name)) {
+    complete_subscriptions(hub);
     return true;
   }
   if (order != HubOrder::unsubscribe || frame->channel_kind != ChannelKind::shard) return false;
   // Unasked for: the slot of a shard channel has moved to another server.
-  if (HubChannel* channel = hub_.on_moved(frame->name)) pass_moved(*channel);
+  if (HubChannel* channel = hub.names.on_moved(frame->name)) pass_moved(hub, *channel);
   return true;
 }
 
@@ -280,8 +226,8 @@ bool Engine::refuse_overlong(BackendLink& link) {
   link.assembly.clear(buffers_);
   const auto frame = read_pubsub_frame(begin.view());
   if (!frame || frame->kind != FrameKind::message) return false;
-  hub_skips_ = true;
-  HubChannel* channel = hub_.find(frame->channel_kind, frame->name);
+  link.hub->skips = true;
+  HubChannel* channel = link.hub->names.find(frame->channel_kind, frame->name);
   if (channel == nullptr) return true;
   while (!channel->subscribers.empty()) {
     ++stats_.output_buffer_closed;
@@ -302,9 +248,9 @@ void Engine::fan_out(HubChannel& channel, const Bytes& frame) {
 }
 
 /// Every subscriber of a shard channel that is not here any more is told so, with its own count.
-void Engine::pass_moved(HubChannel& channel) {
+void Engine::pass_moved(UserHub& hub, HubChannel& channel) {
   const std::string_view name = channel.name;
-  while (Subscriber* subscriber = hub_.take_subscriber(channel)) {
+  while (Subscriber* subscriber = hub.names.take_subscriber(channel)) {
     Session& session = *subscriber->session;
     text_.clear();
     append_confirmation(text_, HubOrder::unsubscribe, ChannelKind::shard, &name,
@@ -313,7 +259,7 @@ void Engine::pass_moved(HubChannel& channel) {
     push(session, copy_of(buffers_, text_));
     if (session.ending != Ending::now) leave_hub_if_idle(session);
   }
-  hub_.settle(channel);
+  hub.names.settle(channel);
 }
 
 /// Between two replies, never inside of one.

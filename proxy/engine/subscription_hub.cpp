@@ -199,6 +199,17 @@ bool SubscriptionHub::on_error(std::string_view text, std::vector<Session*>& los
   return true;
 }
 
+void SubscriptionHub::refuse_pending(std::string_view text) {
+  for (Subscriber& subscriber : waiting_) {
+    for (PendingSubscribe& command : subscriber.pending) command.refusal = text;
+    note_ready(subscriber);
+  }
+}
+
+Session* SubscriptionHub::any_session() const {
+  return subscriptions_.empty() ? nullptr : (*subscriptions_.begin())->subscriber->session;
+}
+
 HubChannel* SubscriptionHub::on_moved(std::string_view name) {
   HubChannel* channel = find(ChannelKind::shard, name);
   if (channel == nullptr || channel->upstream != UpstreamState::confirmed) return nullptr;

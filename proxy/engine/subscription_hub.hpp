@@ -37,6 +37,7 @@ namespace fairlead::engine {
 
 struct Session;
 struct Request;
+struct UserHub;
 struct HubChannel;
 struct PendingSubscribe;
 struct Subscriber;
@@ -89,6 +90,7 @@ struct Subscriber {
   [[nodiscard]] bool subscribed() const { return counts[0] + counts[1] + counts[2] > 0; }
 
   Session* session;
+  UserHub* home = nullptr;  // where its hub is; the Engine's
   std::array<std::uint32_t, 3> counts{};
   std::array<HubList<Subscription, &Subscription::in_subscriber>, 3> names;
   std::list<PendingSubscribe> pending;  // in the client's order
@@ -150,6 +152,10 @@ class SubscriptionHub {
   /// The server answered a command with an error. False when it owed nothing. Sessions that had the name
   /// already, before the link was lost, and cannot keep it are appended to `losers`.
   [[nodiscard]] bool on_error(std::string_view text, std::vector<Session*>& losers);
+  /// There will be no link: every SUBSCRIBE that waits is answered with `text`.
+  void refuse_pending(std::string_view text);
+  /// Some session that has a subscription; nullptr: none.
+  [[nodiscard]] Session* any_session() const;
   /// The server ended the subscription to a shard channel by itself (its slot moved). The channel, whose
   /// subscribers are then taken one by one before settle(); nullptr when that name has no subscription.
   [[nodiscard]] HubChannel* on_moved(std::string_view name);
@@ -159,6 +165,8 @@ class SubscriptionHub {
   [[nodiscard]] HubChannel* find(ChannelKind kind, std::string_view name) const;
   /// Whether there is anything to be subscribed to.
   [[nodiscard]] bool wants_upstream() const;
+  /// Whether no session has a place here and no name is left.
+  [[nodiscard]] bool unused() const { return alive_ == 0 && !wants_upstream(); }
   /// Commands for the link, to be sent and then cleared by the Engine.
   [[nodiscard]] std::string& orders() { return orders_; }
 

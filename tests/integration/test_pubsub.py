@@ -5,7 +5,7 @@ import unittest
 
 from differential import compare
 from harness import TestCase, wait_until
-from resp_client import RawClient, encode
+from resp_client import RawClient, ReplyError, encode
 
 SUBSCRIBERS = 1000
 
@@ -168,6 +168,30 @@ class PubSub(TestCase):
         wait_until(lambda: server.call("PUBSUB", "NUMPAT") == 0, what="the last client's pattern to be left")
         self.assertEqual(self.open(proxy.port).command("PUBLISH", "ok:1", "still there"), 1)
         self.assertEqual(other.reply(), [b"message", b"ok:1", b"still there"])
+
+    def test_users_hear_what_they_may(self):
+        redis_set = self.redis_set(replicas=0, sentinels=0)
+        server = redis_set.servers[0]
+        for name in ("alice", "bob"):
+            server.call("ACL", "SETUSER", name, "on", ">secret", "allkeys", "allcommands", "resetchannels",
+                        f"&{name}:*", "&both")
+        proxy = self.fairlead(redis_set, threads=1).wait_ready()
+        clients = {name: [self.open(proxy.port) for _ in range(5)] for name in ("alice", "bob")}
+        for name, own in clients.items():
+            for client in own:
+                self.assertEqual(client.command("AUTH", name, "secret"), "OK")
+                self.assertEqual(client.command("SUBSCRIBE", "both"), [b"subscribe", b"both", 1])
+                self.assertEqual(client.command("SUBSCRIBE", f"{name}:1"), [b"subscribe", b"%s:1" % name.encode(), 2])
+            with self.assertRaisesRegex(ReplyError, "NOPERM"):
+                own[0].command("SUBSCRIBE", "alice:1" if name == "bob" else "bob:1")
+        self.assertEqual(server.call("PUBSUB", "NUMSUB", "both", "alice:1"), [b"both", 2, b"alice:1", 1])
+        server.call("PUBLISH", "alice:1", "for alice")
+        server.call("PUBLISH", "both", "for both")
+        for name, own in clients.items():
+            for client in own:
+                if name == "alice":
+                    self.assertEqual(client.reply(), [b"message", b"alice:1", b"for alice"])
+                self.assertEqual(client.reply(), [b"message", b"both", b"for both"])
 
     def test_an_upstream_link_that_is_cut(self):
         client = self.open(self.proxy.port)

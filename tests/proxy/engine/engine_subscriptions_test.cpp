@@ -442,6 +442,7 @@ TEST_CASE("a server that is loading refuses nobody: it is no master now") {
   CHECK(world.engine.stats().gate_closed == 1);
   CHECK(world.io.signals.size() == 1);
   CHECK(world.io.at(one).open);
+  world.publish("b", 2, health::GroupState::suspect);
   world.publish("b", 2);
   world.open_hub();
   CHECK(world.confirm() == Strings{"SUBSCRIBE a"});
@@ -576,6 +577,105 @@ TEST_CASE("an upstream link that says what nobody asked for is opened anew, not 
   world.open_hub();
   CHECK(world.confirm() == Strings{"SUBSCRIBE a"});
   CHECK(world.io.at(one).open);
+}
+
+TEST_CASE("each user has a hub of its own, so that the server's ACL decides for each") {
+  HubWorld world;
+  const ConnId plain = world.subscriber("SUBSCRIBE a");
+  const ConnId alice = world.client();
+  world.feed(alice, "AUTH alice secret\r\nSUBSCRIBE a\r\n");
+  const ConnId judge = world.log_in();
+  CHECK(world.got(judge) == Strings{"AUTH alice secret"});
+  world.feed(judge, "+OK\r\n");
+  CHECK(world.take(alice) == "+OK\r\n");
+  CHECK(world.got(world.hub).empty());
+  const ConnId hers = world.io.links.back();
+  world.engine.on_connected(hers, world.now);
+  world.turn();
+  CHECK(world.got(hers) == Strings{"AUTH alice secret", "HELLO 3", "ROLE"});
+
+  SECTION("messages come by the link of the user") {
+    world.feed(hers, "+OK\r\n%0\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+    CHECK(world.got(hers) == Strings{"SUBSCRIBE a"});
+    world.feed(hers, confirmation("subscribe", "a", 1, '>') + message("a", "for alice", '>'));
+    world.feed(world.hub, message("a", "for all", '>'));
+    CHECK(world.take(alice) == confirmation("subscribe", "a", 1) + message("a", "for alice"));
+    CHECK(world.take(plain) == message("a", "for all"));
+    CHECK(world.engine.stats().subscribers_now == 2);
+    CHECK(world.engine.stats().hub_subscriptions_now == 2);
+    // The last one of a user takes the link along; fairlead's own stays.
+    world.feed(alice, "UNSUBSCRIBE\r\n");
+    CHECK(world.got(hers) == Strings{"UNSUBSCRIBE a"});
+    world.feed(hers, confirmation("unsubscribe", "a", 0, '>'));
+    CHECK_FALSE(world.io.at(hers).open);
+    world.feed(plain, "UNSUBSCRIBE\r\n");
+    world.confirm();
+    CHECK(world.io.at(world.hub).open);
+    CHECK(world.engine.stats().hub_subscriptions_now == 0);
+  }
+  SECTION("a user that the server does not know any more is told so, and nobody else") {
+    world.take(alice);
+    world.feed(hers, "-WRONGPASS no\r\n");
+    CHECK(world.take(alice) == "-WRONGPASS no\r\n");
+    CHECK(world.io.at(alice).open);
+    CHECK(world.engine.stats().gate_closed == 0);
+    CHECK(world.io.at(plain).open);
+  }
+  SECTION("whoever has a subscription then is closed") {
+    world.feed(hers, "+OK\r\n%0\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+    world.feed(hers, confirmation("subscribe", "a", 1, '>'));
+    world.publish("b", 2);
+    for (std::size_t i = world.io.links.size() - 2; i < world.io.links.size(); ++i) {
+      const ConnId link = world.io.links[i];
+      world.engine.on_connected(link, world.now);
+      world.turn();
+      const bool alices = world.got(link).front() == "AUTH alice secret";
+      world.feed(link, alices ? "-WRONGPASS no\r\n" : "%0\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+      if (!alices) world.hub = link;
+    }
+    CHECK_FALSE(world.io.at(alice).open);
+    CHECK(world.engine.stats().subscriptions_lost == 1);
+    CHECK(world.confirm() == Strings{"SUBSCRIBE a"});
+    CHECK(world.io.at(plain).open);
+  }
+}
+
+TEST_CASE("fairlead's own login refused: who waits is told, who is subscribed waits for the operator") {
+  HubWorld world;
+  const ConnId had = world.subscriber("SUBSCRIBE a");
+  world.publish("b", 2);
+  const ConnId client = world.client();
+  world.feed(client, "SUBSCRIBE b\r\n");
+  const ConnId refused = world.io.links.back();
+  world.engine.on_connected(refused, world.now);
+  world.turn();
+  world.feed(refused, "-NOAUTH HELLO must be called with the client already authenticated\r\n");
+  const ConnId second = world.io.links.back();  // tried again without HELLO
+  CHECK(second != refused);
+  world.engine.on_connected(second, world.now);
+  world.turn();
+  world.feed(second, "-NOAUTH Authentication required.\r\n");
+  CHECK(world.take(client).rfind("-MASTERDOWN fairlead: the server refused fairlead's own login", 0) == 0);
+  CHECK(world.io.at(had).open);
+  CHECK(world.io.links.back() == second);
+  world.pass(1s);
+  CHECK(world.io.links.back() != second);
+  world.open_hub();
+  CHECK(world.confirm() == Strings{"SUBSCRIBE a"});
+  world.feed(world.hub, message("a", "x"));
+  CHECK(world.take(had) == message("a", "x"));
+}
+
+TEST_CASE("who waits for messages is not idle") {
+  EngineOptions options;
+  options.limits.idle_max = 1000ms;
+  HubWorld world(options);
+  const ConnId client = world.subscriber("SUBSCRIBE a");
+  const ConnId idle = world.client();
+  world.pass(1500ms);
+  world.pass(1500ms);
+  CHECK_FALSE(world.io.at(idle).open);
+  CHECK(world.io.at(client).open);
 }
 
 TEST_CASE("many names asked for while Redis does not read wait for the backlog") {
