@@ -29,6 +29,7 @@ Engine::Engine(Io& io, const EngineOptions& options, ClientIds ids, TimePoint no
       table_(resp::CommandTable::built_in()),
       denied_by_default_(resp::denied_by_default()),
       ids_(ids),
+      worker_(ids),
       now_(now) {
   apply_policy();
 }
@@ -47,6 +48,7 @@ ConnId Engine::on_accept(TimePoint now) {
   session->mode.authenticated = authenticated_at_first();
   session->last_bytes_at = now;
   if (options_.limits.idle_max.count() > 0) watch_time(*session, now);
+  session->accepted_at = session->active_at = now;
   session->mode.pinned = options_.pool_mode == PoolMode::session;
   if (draining_) {
     session->ending = Ending::after_replies;
@@ -87,7 +89,7 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   Session* session = sessions_.find(id);
   if (session == nullptr) return;
   stats_.client_bytes_in += size;
-  session->last_bytes_at = now;
+  session->last_bytes_at = session->active_at = now;
   session->said_in_this_read = false;
   if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
   if (session->in.owns_chunk()) {
@@ -143,7 +145,7 @@ void Engine::on_writable(ConnId id, TimePoint now) {
   if (id.side == Side::client) {
     if (Session* session = sessions_.find(id)) {
       session->write_blocked = false;
-      flush(*session);
+      flush(*session, now);
     }
     return;
   }
@@ -229,6 +231,8 @@ bool Engine::end_turn(TimePoint now) {
       send_signal(health::SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
     }
   }
+  if (pause_.expire(now)) release_paused();
+  if (!queries_.empty()) expire_queries(now);
   wake_lease_waiters();
   // Only those that are runnable now: who becomes so meanwhile has its turn after the flush.
   for (std::size_t left = runnable_.size(); left > 0 && !runnable_.empty(); --left) {
@@ -244,7 +248,7 @@ bool Engine::end_turn(TimePoint now) {
   while (!dirty_sessions_.empty()) {
     Session& session = dirty_sessions_.front();
     session.dirty_hook.unlink();
-    flush(session);
+    flush(session, now);
   }
   pool_.collect();
   closed_sessions_.clear();
@@ -262,6 +266,8 @@ std::optional<TimePoint> Engine::next_deadline() const {
     if (!held_sessions_.empty()) earliest(gate_.hold_deadline());
     if (gate_.doubted()) earliest(last_signal_ + signal_repeat);
   }
+  if (pause_.active()) earliest(pause_.until());
+  if (!queries_.empty()) earliest(queries_.front().deadline);
   return next;
 }
 
@@ -308,8 +314,9 @@ void Engine::flush(BackendLink& link, TimePoint now) {
   }
 }
 
-void Engine::flush(Session& session) {
+void Engine::flush(Session& session, TimePoint now) {
   if (session.write_blocked) return;
+  if (!session.out.empty()) session.active_at = now;
   while (!session.out.empty()) {
     std::array<ConstBytes, gather_max> buffers;
     const std::size_t count = session.out.gather(buffers);
@@ -408,7 +415,7 @@ void Engine::update_reading(Session& session) {
   Reading wanted = Reading::on;
   if (session.ending != Ending::none) {
     wanted = Reading::off;
-  } else if (session.wait == Wait::drain) {
+  } else if (session.wait == Wait::drain || session.wait == Wait::pause || session.wait == Wait::query) {
     wanted = session.in.size() < read_ahead_bytes_max ? Reading::on : Reading::off;
   } else if (session.wait != Wait::none) {
     wanted = Reading::off;

@@ -54,6 +54,7 @@ struct EngineOptions {
   ClientLogin client_login = ClientLogin::open;
   std::vector<std::string> deny{
       "default"};  // names as COMMAND says them; `default` stands for resp::denied_by_default()
+  std::string program_version;  // for INFO
 };
 
 }  // namespace fairlead::engine

@@ -3,8 +3,9 @@
 // the FIFO of a BackendLink.
 //
 //   held ----> in_link ----> answered          in_link splits by the link's write position into
-//     ^           |                             unsent | partial | sent (see BackendLink::sent_state)
-//     `-----------'  link lost or refused, and the replay table allows it
+//     ^           |             ^               unsent | partial | sent (see BackendLink::sent_state)
+//     `-----------'             |  link lost or refused, and the replay table allows it
+//             asking -----------'  other workers are asked (query)
 //
 // When its session is gone, a request that a server still owes a reply for stays in the FIFO with session ==
 // nullptr (abandoned) and its reply is dropped.
@@ -26,9 +27,10 @@ enum class RequestKind : std::uint8_t {
   swallow,     // our own command on a link; its reply is dropped
   synthesise,  // sends nothing; answered here when it reaches the front of a ready link's FIFO
   local,       // answered here; only keeps its place among the slots
+  query,       // waits for the answers of all workers; CLIENT UNBLOCK then goes to the server, never twice
 };
 
-enum class RequestState : std::uint8_t { held, in_link, answered };
+enum class RequestState : std::uint8_t { held, in_link, asking, answered };
 
 /// What the replay table asks about a command.
 struct RequestClass {
@@ -61,7 +63,9 @@ struct Request {
   RequestState state = RequestState::held;
   resp::CommandId id = resp::CommandId::other;
   RequestClass traits;
-  bool on_lease = false;  // belongs on the session's leased link
+  bool on_lease = false;   // belongs on the session's leased link
+  bool silent = false;     // CLIENT REPLY: its reply is dropped
+  bool adds_info = false;  // INFO: our section goes behind the server's reply, which is collected whole
   ReplyOverride override_reply = ReplyOverride::none;
   std::uint64_t refused_serial = 0;  // the route whose server has refused it before
   std::int64_t select_db = -1;       // SELECT: the database when it succeeds

@@ -18,7 +18,11 @@ void Session::answer(BufferPool& pool, RequestSlab& slab, std::string_view bytes
 void Session::flush_slots(BufferPool& pool, RequestSlab& slab) {
   while (!slots.empty() && slots.front()->state == RequestState::answered) {
     Request* request = slots.pop_front();
-    out.splice(pool, request->reply);
+    if (request->silent) {
+      request->reply.clear(pool);  // CLIENT REPLY
+    } else {
+      out.splice(pool, request->reply);
+    }
     slab.give_back(pool, request);
     mid_reply = false;
   }

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "health/options.hpp"
+#include "health/topology.hpp"
 #include "proxy/engine/io.hpp"
 #include "proxy/engine/read_buffer.hpp"
 #include "proxy/engine/request.hpp"
@@ -37,6 +38,8 @@ enum class Wait : std::uint8_t {
   backlog,  // the shared link has too much to write
   depth,    // too many commands in flight
   output,   // the client does not read its replies
+  pause,    // CLIENT PAUSE
+  query,    // other workers are asked
 };
 
 enum class Ending : std::uint8_t {
@@ -102,6 +105,9 @@ struct Session {
   bool heavy = false;               // moves large values: uses the bulk lane
   health::TimePoint last_bytes_at{};
   Timer timer;  // idle clients, unfinished commands
+  health::TimePoint accepted_at{};
+  health::TimePoint active_at{};                    // last read or write, as CLIENT LIST tells idle
+  const resp::CommandSpec* last_command = nullptr;  // of the Engine's table of now; for CLIENT LIST
   BackendLink* lease = nullptr;
   ConnId link_in_use;  // where the requests in flight are
   SessionMode mode;

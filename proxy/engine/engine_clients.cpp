@@ -1,0 +1,347 @@
+// What one client asks about all others (CLIENT LIST, KILL, UNBLOCK, PAUSE), its own CLIENT INFO, and INFO.
+//
+//   asker's Engine: handle_clients --broadcast--> every other Engine: answer_query
+//                        |                                   |
+//                   answer_query                      on_query_answer
+//                        `------------> finish_query <-------'   or expire_queries, after a second
+//
+// The asker's request keeps its place among the slots, and what the client says behind it waits: a command
+// after KILL or PAUSE must find their work done.
+#include <algorithm>
+
+#include "proxy/engine/check.hpp"
+#include "proxy/engine/client_command.hpp"
+#include "proxy/engine/engine.hpp"
+#include "proxy/engine/info_section.hpp"
+#include "resp/writer.hpp"
+
+namespace fairlead::engine {
+
+using health::TimePoint;
+using resp::CommandId;
+
+namespace {
+
+/// A worker that stands still must not stop those who ask: its clients are left out.
+constexpr std::chrono::milliseconds answer_time_max{1000};
+
+Request* asking_request(const Session& session) {
+  for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+    if (r->state == RequestState::asking) return r;
+  }
+  return nullptr;
+}
+
+std::uint64_t argument_bytes(const resp::CommandView& command) {
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < command.size(); ++i) bytes += command[i].size();
+  return bytes;
+}
+
+std::int64_t seconds_between(TimePoint from, TimePoint to) {
+  return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(to - from).count());
+}
+
+ClientType type_of(const Session& session) {
+  return session.has_subscriptions() ? ClientType::pubsub : ClientType::normal;
+}
+
+}  // namespace
+
+// --- The one who asks
+
+Engine::Handled Engine::handle_clients(Session& session, const resp::CommandSpec& spec,
+                                       const resp::CommandView& command, TimePoint now) {
+  if (session.in_flight > 0) {
+    set_wait(session, Wait::drain);  // what came before is executed before
+    return Handled::wait;
+  }
+  if (spec.id == CommandId::client_info) {
+    ++stats_.commands_local;
+    ClientFacts facts = facts_of(session, now);
+    facts.argument_bytes = argument_bytes(command);
+    std::string line;
+    append_client_line(line, facts);
+    resp::append_verbatim(text_, line, session.mode.version);
+    answer(session, text_);
+    return Handled::consumed;
+  }
+  if (asking_request(session) != nullptr) {
+    set_wait(session, Wait::query);
+    return Handled::wait;
+  }
+  std::optional<ClientQuery> query = parse_client_query(spec.id, command, text_);
+  ++stats_.commands_local;
+  if (!query) {
+    answer(session, text_);
+    return Handled::consumed;
+  }
+  query->id = ++queries_asked_;
+  query->asker = session.client_id;
+  query->asker_argument_bytes = argument_bytes(command);
+  Request* request = slab_.take();
+  request->session = &session;
+  request->kind = RequestKind::query;
+  request->state = RequestState::asking;
+  request->silent = session.mode.silent();
+  session.slots.push_back(request);
+
+  PendingQuery pending;
+  pending.session = session.id;
+  pending.deadline = now + answer_time_max;
+  pending.awaited = io_.broadcast(*query);
+  pending.answer = answer_query(*query, now);
+  pending.query = std::move(*query);
+  if (pending.awaited == 0) {
+    finish_query(std::move(pending), now);
+  } else {
+    queries_.push_back(std::move(pending));
+    set_wait(session, Wait::query);
+  }
+  return Handled::consumed;
+}
+
+void Engine::on_query_answer(std::uint64_t query_id, QueryAnswer answer, TimePoint now) {
+  const auto found = std::find_if(queries_.begin(), queries_.end(),
+                                  [query_id](const PendingQuery& p) { return p.query.id == query_id; });
+  if (found == queries_.end()) return;
+  found->answer.merge(std::move(answer));
+  if (--found->awaited > 0) return;
+  PendingQuery pending = std::move(*found);
+  queries_.erase(found);
+  finish_query(std::move(pending), now);
+}
+
+void Engine::expire_queries(TimePoint now) {
+  while (!queries_.empty() && queries_.front().deadline <= now) {
+    PendingQuery pending = std::move(queries_.front());
+    queries_.erase(queries_.begin());
+    finish_query(std::move(pending), now);
+  }
+}
+
+void Engine::finish_query(PendingQuery pending, TimePoint now) {
+  Session* session = sessions_.find(pending.session);
+  if (session == nullptr) return;
+  Request* request = asking_request(*session);
+  FAIRLEAD_CHECK(request != nullptr);
+  if (send_unblock(*session, request, pending, now)) return;
+  text_.clear();
+  append_query_reply(text_, pending.query, pending.answer, session->mode.version);
+  answer_own(request, text_);
+  if (session->ending == Ending::now) return;  // the list was longer than its output limit
+  if (pending.answer.asker_is_hit) {
+    session->in.clear();  // as in Redis: it hears the answer, and nothing of what it said behind is done
+    stop_reading_and_end(*session);
+  }
+  wake(*session, Wait::query);
+}
+
+/// The reply to a request that no server has answered.
+void Engine::answer_own(Request* request, std::string_view reply) {
+  Session& session = *request->session;
+  request->reply.clear(buffers_);
+  request->link = nullptr;
+  request->reply.append_copy(buffers_, reply);
+  request->state = RequestState::answered;
+  session.flush_slots(buffers_, slab_);
+  mark_dirty(session);
+  check_output(session);
+}
+
+/// Somebody is blocked: the server unblocks that connection, and its answer is the asker's.
+bool Engine::send_unblock(Session& session, Request* request, const PendingQuery& pending, TimePoint now) {
+  if (pending.answer.blocked_server_id == 0 || !gate_.open()) return false;
+  // Another server may have given the same number to somebody else.
+  if (pending.answer.blocked_run_id != pool_.route().run_id) return false;
+  BackendLink* link = pool_.shared(key_of(session), now);
+  text_.clear();
+  resp::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(pending.answer.blocked_server_id),
+                               pending.query.unblock_mode == UnblockMode::error ? "ERROR" : "TIMEOUT"});
+  link->append(buffers_, request, text_);
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  set_wait(session, Wait::drain);
+  mark_dirty(*link);
+  return true;
+}
+
+/// CLIENT UNBLOCK whose link was lost: who was blocked there is so no more. True when `request` is one.
+bool Engine::give_up_query(Request* request) {
+  if (request->kind != RequestKind::query) return false;
+  request->reply.clear(buffers_);
+  request->link = nullptr;
+  request->reply.append_copy(buffers_, ":0\r\n");
+  answered(*request->session, request);
+  return true;
+}
+
+// --- Those who are asked
+
+QueryAnswer Engine::answer_query(const ClientQuery& query, TimePoint now) {
+  QueryAnswer answer;
+  switch (query.kind) {
+    case QueryKind::list:
+      sessions_.for_each([&](const Session& session) {
+        if (!matches(query.filter, session)) return;
+        ClientFacts facts = facts_of(session, now);
+        if (session.client_id == query.asker) facts.argument_bytes = query.asker_argument_bytes;
+        ClientEntry entry{session.client_id, {}};
+        append_client_line(entry.line, facts);
+        answer.clients.push_back(std::move(entry));
+      });
+      break;
+    case QueryKind::kill:
+      sessions_.for_each([&](Session& session) {
+        const bool asker = session.client_id == query.asker;
+        if (asker && query.skip_asker == SkipAsker::yes) return;
+        if (!matches(query.filter, session)) return;
+        ++answer.killed;
+        if (asker) {
+          answer.asker_is_hit = true;
+        } else {
+          close_session(session);
+        }
+      });
+      break;
+    case QueryKind::unblock:
+      answer_unblock(query, answer);
+      break;
+    case QueryKind::pause:
+      pause_.begin(query.pause_scope, query.pause_for, now);
+      break;
+    case QueryKind::unpause:
+      pause_.end();
+      release_paused();
+      break;
+  }
+  return answer;
+}
+
+bool Engine::matches(const ClientFilter& filter, const Session& session) {
+  if (!filter.ids.empty() && std::find(filter.ids.begin(), filter.ids.end(),
+                                       static_cast<std::int64_t>(session.client_id)) == filter.ids.end()) {
+    return false;
+  }
+  if (filter.type && *filter.type != type_of(session)) return false;
+  if (!filter.address && !filter.local_address) return true;
+  const ConnectionNames names = io_.names(session.id);
+  if (filter.address && *filter.address != names.address) return false;
+  return !filter.local_address || *filter.local_address == names.local_address;
+}
+
+bool Engine::blocked_in_server(const Session& session) {
+  if (session.lease == nullptr || session.slots.empty()) return false;
+  const Request& front = *session.slots.front();
+  return front.state == RequestState::in_link && front.traits.blocking &&
+         session.lease->sent_state(front) == SentState::sent;
+}
+
+void Engine::answer_unblock(const ClientQuery& query, QueryAnswer& answer) {
+  sessions_.for_each([&](const Session& session) {
+    if (!matches(query.filter, session) || !blocked_in_server(session)) return;
+    if (session.lease->route_serial != pool_.route_serial()) return;
+    answer.blocked_server_id = session.lease->login.server_client_id();
+    answer.blocked_run_id = pool_.route().run_id;
+  });
+}
+
+ClientFacts Engine::facts_of(const Session& session, TimePoint now) {
+  const SessionMode& mode = session.mode;
+  ClientFacts facts;
+  facts.id = session.client_id;
+  facts.names = io_.names(session.id);
+  facts.age_s = seconds_between(session.accepted_at, now);
+  facts.idle_s = seconds_between(session.active_at, now);
+  facts.db = session.db;
+  if (const SessionExtras* extras = session.extras_or_null()) {
+    facts.name = extras->name;
+    facts.channels = extras->subscriptions.count(ChannelKind::channel);
+    facts.patterns = extras->subscriptions.count(ChannelKind::pattern);
+    facts.shard_channels = extras->subscriptions.count(ChannelKind::shard);
+    facts.memory_bytes += sizeof(SessionExtras);
+  }
+  if (mode.in_multi) facts.queued = mode.queued;
+  facts.query_bytes = session.in.size();
+  facts.query_bytes_free = session.in.room_left();
+  facts.reply_bytes = session.out.size();
+  facts.reply_pieces = session.out.segments();
+  facts.memory_bytes += sizeof(Session) + session.slots.size() * sizeof(Request) + facts.query_bytes +
+                        facts.query_bytes_free + facts.reply_bytes;
+  if (session.last_command != nullptr) facts.command = session.last_command->name;
+  facts.version = mode.version;
+  facts.monitor = mode.monitor;
+  facts.in_multi = mode.in_multi;
+  facts.blocked = session.on_hold || session.wait == Wait::pause || blocked_in_server(session);
+  facts.tracking = mode.tracking;
+  facts.watch_failed = mode.watch_lost;
+  facts.closing = session.ending == Ending::after_replies;
+  facts.no_evict = mode.no_evict;
+  facts.reads = session.reading == Reading::on;
+  facts.waits_to_write = session.write_blocked;
+  return facts;
+}
+
+/// Specs belong to a table: those that sessions remember are looked up in the new one.
+void Engine::adopt_table(std::shared_ptr<const resp::CommandTable> table) {
+  const std::shared_ptr<const resp::CommandTable> old = std::exchange(table_, std::move(table));
+  sessions_.for_each([this](Session& session) {
+    if (session.last_command != nullptr) session.last_command = table_->find(session.last_command->name);
+  });
+}
+
+// --- CLIENT PAUSE
+
+/// Whether something that must be dispatched again is stopped: it was not executed before the pause.
+bool Engine::stopped_by_pause(const Session& session) const {
+  if (pause_.scope() != PauseScope::write) return pause_.active();
+  for (const Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+    if (r->state == RequestState::held && !r->traits.repeatable) return true;
+  }
+  return false;
+}
+
+void Engine::release_paused() {
+  sessions_.for_each([this](Session& session) { wake(session, Wait::pause); });
+}
+
+// --- INFO
+
+/// INFO fairlead needs no server. False when the command must go to one.
+bool Engine::answer_info(Session& session, const resp::CommandView& command) {
+  const bool resp2_subscriber = session.mode.subscribed && session.mode.version == resp::Version::resp2;
+  if (session.mode.in_multi || resp2_subscriber || info_need(command) != InfoNeed::ours) return false;
+  ++stats_.commands_local;
+  resp::append_verbatim(text_, info_section(), session.mode.version);
+  answer(session, text_);
+  return true;
+}
+
+std::string Engine::info_section() const {
+  InfoFacts facts;
+  facts.version = options_.program_version;
+  facts.worker = worker_.first;
+  facts.workers = worker_.step;
+  facts.clients = stats_.clients_now;
+  facts.links = stats_.links_now;
+  facts.leases = stats_.leases_now;
+  facts.held = stats_.held_now;
+  if (pool_.route_serial() != 0) facts.route = resp::to_string(pool_.route().address);
+  facts.route_state = gate_.open() ? "open" : "closed";
+  facts.term = pool_.route().term;
+  facts.uncertain = stats_.uncertain;
+  facts.paused = pause_.scope() == PauseScope::all     ? "all"
+                 : pause_.scope() == PauseScope::write ? "write"
+                                                       : "no";
+  std::string section;
+  append_info_section(section, facts);
+  return section;
+}
+
+/// The server's reply lies whole in the request.
+void Engine::add_info(Request& request) {
+  const std::string reply = with_section(request.reply.take_all(buffers_), info_section());
+  request.reply.append_copy(buffers_, reply);
+}
+
+}  // namespace fairlead::engine
