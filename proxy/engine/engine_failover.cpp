@@ -124,8 +124,8 @@ void Engine::on_connected(ConnId id, TimePoint) {
   FAIRLEAD_CHECK(link->state == LinkState::connecting);
   link->state = LinkState::login;
   link->greeting.append_copy(
-      buffers_, link->login.begin(link->user ? *link->user : options_.server_login, link->key.version, link->key.db,
-                                  link->leased ? LinkUse::leased : LinkUse::shared));
+      buffers_, link->login.begin(link->user ? *link->user : options_.server_login, link->key.version,
+                                  link->key.db, link->leased ? LinkUse::leased : LinkUse::shared));
   mark_dirty(*link);
 }
 

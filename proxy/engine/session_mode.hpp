@@ -22,7 +22,7 @@ struct SessionMode {
       false;  // a command of the block was refused here: EXEC must abort, as Redis does it
   bool db_unknown =
       false;  // EXEC executed a SELECT that the server may have refused: only the lease knows the database
-  bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
+  bool watch_lost = false;          // the link was lost after WATCH: the next EXEC must fail
   bool transaction_writes = false;  // a command of the block may write: CLIENT PAUSE WRITE stops its EXEC
   bool monitor = false;             // raw because of MONITOR
   bool tracking = false;            // raw because of CLIENT TRACKING
