@@ -338,9 +338,15 @@ std::string Engine::info_section() const {
   return section;
 }
 
-/// The server's reply lies whole in the request.
+/// The server's reply lies whole in the request. Whom a pause stops here would be blocked in the server.
 void Engine::add_info(Request& request) {
-  const std::string reply = with_section(request.reply.take_all(buffers_), info_section());
+  std::uint64_t blocked = 0;
+  if (pause_.active()) {
+    sessions_.for_each(
+        [&blocked](const Session& session) { blocked += session.wait == Wait::pause ? 1U : 0U; });
+  }
+  const std::string section = request.adds_section ? info_section() : std::string();
+  const std::string reply = with_section(request.reply.take_all(buffers_), section, blocked);
   request.reply.append_copy(buffers_, reply);
 }
 

@@ -517,7 +517,9 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
       break;
     }
     case CommandId::info:
-      request.adds_info = !session.mode.in_multi && info_need(command) != InfoNeed::server;
+      if (session.mode.in_multi) break;
+      request.adds_section = info_need(command) != InfoNeed::server;
+      request.adds_info = request.adds_section || pause_.active();
       break;
     default:
       break;

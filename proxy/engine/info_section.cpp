@@ -1,6 +1,7 @@
 #include "proxy/engine/info_section.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "proxy/engine/client_command.hpp"
 #include "resp/writer.hpp"
@@ -18,6 +19,17 @@ void line(std::string& out, std::string_view name, std::string_view value) {
 
 void line(std::string& out, std::string_view name, std::uint64_t value) {
   line(out, name, std::string_view(std::to_string(value)));
+}
+
+void add_blocked(std::string& text, std::uint64_t blocked) {
+  constexpr std::string_view field = "blocked_clients:";
+  const std::size_t at = text.find(field);
+  if (at == std::string::npos) return;
+  const std::size_t begin = at + field.size();
+  const std::size_t end = std::min(text.find(line_end, begin), text.size());
+  std::uint64_t count = 0;
+  std::from_chars(text.data() + begin, text.data() + end, count);
+  text.replace(begin, end - begin, std::to_string(count + blocked));
 }
 
 }  // namespace
@@ -53,7 +65,7 @@ void append_info_section(std::string& out, const InfoFacts& facts) {
   line(out, "paused", facts.paused);
 }
 
-std::string with_section(std::string_view reply, std::string_view section) {
+std::string with_section(std::string_view reply, std::string_view section, std::uint64_t blocked) {
   const std::size_t header_end = reply.find(line_end);
   const bool text = !reply.empty() && (reply.front() == '$' || reply.front() == '=');
   const bool whole = header_end != std::string_view::npos && reply.size() >= header_end + 2 * line_end.size();
@@ -63,7 +75,8 @@ std::string with_section(std::string_view reply, std::string_view section) {
   const bool verbatim = reply.front() == '=';
   if (verbatim) body.remove_prefix(std::min(text_format.size(), body.size()));
   std::string longer(body);
-  if (!longer.empty()) longer += line_end;
+  if (blocked > 0) add_blocked(longer, blocked);
+  if (!longer.empty() && !section.empty()) longer += line_end;
   longer += section;
   std::string out;
   resp::append_verbatim(out, longer, verbatim ? resp::Version::resp3 : resp::Version::resp2);

@@ -37,8 +37,9 @@ struct InfoFacts {
 
 void append_info_section(std::string& out, const InfoFacts& facts);
 
-/// `reply` is a whole bulk or verbatim string; the same with `section` behind its text. Any other reply is
-/// returned as it is.
-[[nodiscard]] std::string with_section(std::string_view reply, std::string_view section);
+/// `reply` is a whole bulk or verbatim string; the same with `section` (which may be empty) behind its text,
+/// and with `blocked` more blocked_clients where it counts them. Any other reply is returned as it is.
+[[nodiscard]] std::string with_section(std::string_view reply, std::string_view section,
+                                       std::uint64_t blocked);
 
 }  // namespace fairlead::engine

@@ -242,11 +242,18 @@ TEST_CASE("INFO: when the section belongs into it") {
 
 TEST_CASE("INFO: the server's reply is made longer and stays well formed") {
   const std::string ours = "# Fairlead\r\nx:1\r\n";
-  CHECK(with_section("$10\r\n# A\r\na:1\r\n\r\n", ours) ==
+  CHECK(with_section("$10\r\n# A\r\na:1\r\n\r\n", ours, 0) ==
         "$29\r\n# A\r\na:1\r\n\r\n# Fairlead\r\nx:1\r\n\r\n");
-  CHECK(with_section("=14\r\ntxt:# A\r\na:1\r\n\r\n", ours) ==
+  CHECK(with_section("=14\r\ntxt:# A\r\na:1\r\n\r\n", ours, 0) ==
         "=33\r\ntxt:# A\r\na:1\r\n\r\n# Fairlead\r\nx:1\r\n\r\n");
-  CHECK(with_section("$0\r\n\r\n", ours) == "$17\r\n# Fairlead\r\nx:1\r\n\r\n");
+  CHECK(with_section("$0\r\n\r\n", ours, 0) == "$17\r\n# Fairlead\r\nx:1\r\n\r\n");
   for (const char* other : {"+OK\r\n", "$-1\r\n", ":1\r\n", "_\r\n", ""})
-    CHECK(with_section(other, ours) == other);
+    CHECK(with_section(other, ours, 0) == other);
+}
+
+TEST_CASE("INFO: who waits here is counted as blocked") {
+  const std::string reply = "$35\r\n# Clients\r\nblocked_clients:9\r\nx:1\r\n\r\n";
+  CHECK(with_section(reply, "", 0) == reply);
+  CHECK(with_section(reply, "", 2) == "$36\r\n# Clients\r\nblocked_clients:11\r\nx:1\r\n\r\n");
+  CHECK(with_section("$3\r\na:1\r\n", "", 2) == "$3\r\na:1\r\n");
 }

@@ -60,6 +60,10 @@ TEST_CASE("PAUSE WRITE holds what may write, and in a transaction its EXEC") {
     const ConnId operator_client = world.client();
     world.feed(operator_client, "CLIENT LIST\r\n");
     CHECK_THAT(world.take(operator_client), Catch::Matchers::Contains(" flags=b "));
+    world.feed(operator_client, "INFO clients\r\n");
+    world.feed(world.shared, "$-1\r\n$19\r\nblocked_clients:1\r\n\r\n");
+    CHECK(world.take(operator_client) == "$19\r\nblocked_clients:3\r\n\r\n");
+    world.take(world.shared);
     world.engine.on_error(asker, "reset", world.now);
     world.pass(1s);
     CHECK(world.got(world.shared).empty());
