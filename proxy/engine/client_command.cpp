@@ -72,11 +72,7 @@ bool parse_kill_option(std::string_view option, std::string_view value, ClientQu
   } else if (same_word(option, "laddr")) {
     filter.local_address = c_string(value);
   } else if (same_word(option, "user")) {
-    // Clients of fairlead all are the default user: this filter lets everybody through, or names nobody.
-    if (value != "default") {
-      resp::append_error(error, "ERR No such user '" + std::string(c_string(value)) + "'");
-      return false;
-    }
+    filter.user = value;
   } else if (same_word(option, "skipme") && (same_word(value, "yes") || same_word(value, "no"))) {
     query.skip_asker = same_word(value, "yes") ? SkipAsker::yes : SkipAsker::no;
   } else {
@@ -176,6 +172,7 @@ void QueryAnswer::merge(QueryAnswer&& other) {
   clients.insert(clients.end(), std::make_move_iterator(other.clients.begin()),
                  std::make_move_iterator(other.clients.end()));
   killed += other.killed;
+  user_is_known = user_is_known || other.user_is_known;
   asker_is_hit = asker_is_hit || other.asker_is_hit;
   if (other.blocked_server_id != 0) {
     blocked_server_id = other.blocked_server_id;
@@ -221,7 +218,10 @@ void append_query_reply(std::string& out, const ClientQuery& query, QueryAnswer&
       append_list(out, query, answer, version);
       break;
     case QueryKind::kill:
-      if (query.kill_form == KillForm::filters) {
+      // Which users there are is the server's knowledge; here those are known who have clients.
+      if (query.filter.user && *query.filter.user != "default" && !answer.user_is_known) {
+        resp::append_error(out, "ERR No such user '" + std::string(c_string(*query.filter.user)) + "'");
+      } else if (query.kill_form == KillForm::filters) {
         resp::append_integer(out, static_cast<std::int64_t>(answer.killed));
       } else if (answer.killed == 0) {
         resp::append_error(out, "ERR No such client");
@@ -237,6 +237,26 @@ void append_query_reply(std::string& out, const ClientQuery& query, QueryAnswer&
       resp::append_simple(out, "OK");
       break;
   }
+}
+
+std::string permission_probe(const ClientQuery& query) {
+  std::string probe;
+  switch (query.kind) {
+    case QueryKind::list:
+      resp::append_command(probe, {"CLIENT", "LIST", "ID", "x"});
+      break;
+    case QueryKind::kill:
+      resp::append_command(probe, {"CLIENT", "KILL", "ID", "x"});
+      break;
+    case QueryKind::unblock:
+      resp::append_command(probe, {"CLIENT", "UNBLOCK", "x"});
+      break;
+    case QueryKind::pause:
+    case QueryKind::unpause:  // has no wrong arguments: who may pause may end it
+      resp::append_command(probe, {"CLIENT", "PAUSE", "x"});
+      break;
+  }
+  return probe;
 }
 
 std::optional<Switch> parse_switch(std::string_view word) {

@@ -21,6 +21,10 @@ namespace fairlead::engine {
 void append_query_reply(std::string& out, const ClientQuery& query, QueryAnswer& answer,
                         resp::Version version);
 
+/// The same command with arguments that no server accepts: a user who may not say it hears NOPERM, which
+/// Redis judges first, and nothing is done either way.
+[[nodiscard]] std::string permission_probe(const ClientQuery& query);
+
 /// ON or OFF and nothing else; nullopt is a syntax error.
 enum class Switch : std::uint8_t { off, on };
 [[nodiscard]] std::optional<Switch> parse_switch(std::string_view word);

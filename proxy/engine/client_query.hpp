@@ -23,6 +23,7 @@ struct ClientFilter {
   std::optional<std::string> address;
   std::optional<std::string> local_address;
   std::optional<ClientType> type;
+  std::optional<std::string> user;
 };
 
 enum class SkipAsker : std::uint8_t { no, yes };
@@ -54,6 +55,7 @@ struct ClientEntry {
 struct QueryAnswer {
   std::vector<ClientEntry> clients;     // list
   std::uint64_t killed = 0;             // kill
+  bool user_is_known = false;           // kill: somebody is logged in as the user of the filter
   bool asker_is_hit = false;            // kill: the asker is one of them; it is closed when it has its answer
   std::uint64_t blocked_server_id = 0;  // unblock: what the server calls the blocked connection; 0: nobody
   std::string blocked_run_id;           // unblock: and which server that is

@@ -145,7 +145,7 @@ void Engine::on_writable(ConnId id, TimePoint now) {
   if (id.side == Side::client) {
     if (Session* session = sessions_.find(id)) {
       session->write_blocked = false;
-      flush(*session, now);
+      flush(*session);
     }
     return;
   }
@@ -207,7 +207,8 @@ void Engine::on_session_timer(Session& session, TimePoint now) {
     return;
   }
   // As in Redis, who waits in a blocking command or for messages is not idle.
-  const bool waits = !session.slots.empty() || session.mode.subscribed || session.mode.raw;
+  const bool waits =
+      !session.slots.empty() || session.wait == Wait::pause || session.mode.subscribed || session.mode.raw;
   if (limits.idle_max.count() > 0 && !waits && silent >= limits.idle_max) {
     ++stats_.idle_closed;
     close_session(session);
@@ -248,7 +249,7 @@ bool Engine::end_turn(TimePoint now) {
   while (!dirty_sessions_.empty()) {
     Session& session = dirty_sessions_.front();
     session.dirty_hook.unlink();
-    flush(session, now);
+    flush(session);
   }
   pool_.collect();
   closed_sessions_.clear();
@@ -314,9 +315,9 @@ void Engine::flush(BackendLink& link, TimePoint now) {
   }
 }
 
-void Engine::flush(Session& session, TimePoint now) {
+void Engine::flush(Session& session) {
   if (session.write_blocked) return;
-  if (!session.out.empty()) session.active_at = now;
+  if (!session.out.empty()) session.active_at = now_;
   while (!session.out.empty()) {
     std::array<ConstBytes, gather_max> buffers;
     const std::size_t count = session.out.gather(buffers);

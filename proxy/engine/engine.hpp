@@ -13,7 +13,9 @@
 //   engine_replies.cpp   from a server's bytes to the client's answer
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
-//   engine_clients.cpp   what one client asks about all others, CLIENT PAUSE and INFO
+//   engine_lease.cpp     which link a session sends to; leases; raw sessions
+//   engine_clients.cpp   what one client asks about all others
+//   engine_info.cpp      INFO's section, CLIENT PAUSE
 #pragma once
 
 #include <optional>
@@ -119,7 +121,7 @@ class Engine {
   void make_runnable(Session& session);
   void mark_dirty(Session& session);
   void mark_dirty(BackendLink& link);
-  void flush(Session& session, health::TimePoint now);
+  void flush(Session& session);
   void flush(BackendLink& link, health::TimePoint now);
   void update_reading(Session& session);
   void release_held();
@@ -222,6 +224,9 @@ class Engine {
   };
   Handled handle_clients(Session& session, const resp::CommandSpec& spec, const resp::CommandView& command,
                          health::TimePoint now);
+  Handled ask_permission(Session& session, Request* request, ClientQuery query, health::TimePoint now);
+  bool ask_if_permitted(BackendLink& link, Session& session, Request* request, health::TimePoint now);
+  void ask_workers(Session& session, ClientQuery query, health::TimePoint now);
   void finish_query(PendingQuery pending, health::TimePoint now);
   void expire_queries(health::TimePoint now);
   bool send_unblock(Session& session, Request* request, const PendingQuery& pending, health::TimePoint now);

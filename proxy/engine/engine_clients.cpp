@@ -1,4 +1,4 @@
-// What one client asks about all others (CLIENT LIST, KILL, UNBLOCK, PAUSE), its own CLIENT INFO, and INFO.
+// What one client asks about all others (CLIENT LIST, KILL, UNBLOCK, PAUSE), and its own CLIENT INFO.
 //
 //   asker's Engine: handle_clients --broadcast--> every other Engine: answer_query
 //                        |                                   |
@@ -12,7 +12,7 @@
 #include "proxy/engine/check.hpp"
 #include "proxy/engine/client_command.hpp"
 #include "proxy/engine/engine.hpp"
-#include "proxy/engine/info_section.hpp"
+#include "resp/server_error.hpp"
 #include "resp/writer.hpp"
 
 namespace fairlead::engine {
@@ -40,6 +40,11 @@ std::uint64_t argument_bytes(const resp::CommandView& command) {
 
 std::int64_t seconds_between(TimePoint from, TimePoint to) {
   return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(to - from).count());
+}
+
+std::string_view user_name(const Session& session) {
+  const bool named = session.user != nullptr && !session.user->username.empty();
+  return named ? std::string_view(session.user->username) : std::string_view("default");
 }
 
 ClientType type_of(const Session& session) {
@@ -70,6 +75,8 @@ Engine::Handled Engine::handle_clients(Session& session, const resp::CommandSpec
     set_wait(session, Wait::query);
     return Handled::wait;
   }
+  Handled handled = Handled::consumed;
+  if (session.user != nullptr && !may_dispatch(session, now, &handled)) return handled;
   std::optional<ClientQuery> query = parse_client_query(spec.id, command, text_);
   ++stats_.commands_local;
   if (!query) {
@@ -85,20 +92,54 @@ Engine::Handled Engine::handle_clients(Session& session, const resp::CommandSpec
   request->state = RequestState::asking;
   request->silent = session.mode.silent();
   session.slots.push_back(request);
+  if (session.user != nullptr) return ask_permission(session, request, std::move(*query), now);
+  ask_workers(session, std::move(*query), now);
+  return Handled::consumed;
+}
 
+/// Redis' users have their ACLs in the server: it is asked whether this one may, on a link of the user's own.
+Engine::Handled Engine::ask_permission(Session& session, Request* request, ClientQuery query, TimePoint now) {
+  BackendLink* link = pool_.shared(key_of(session), session.user, now);
+  request->traits.repeatable = true;
+  link->append(buffers_, request, permission_probe(query));
+  session.extras().pending_query = std::move(query);
+  ++session.in_flight;
+  session.link_in_use = link->id;
+  set_wait(session, Wait::drain);
+  mark_dirty(*link);
+  return Handled::consumed;
+}
+
+/// The reply to such a question has come: true when the user may, and all workers are asked now.
+bool Engine::ask_if_permitted(BackendLink& link, Session& session, Request* request, TimePoint now) {
+  if (request->kind != RequestKind::query || session.extras_or_null() == nullptr) return false;
+  if (!session.extras().pending_query) return false;
+  ClientQuery query = std::move(*session.extras().pending_query);
+  session.extras().pending_query.reset();
+  if (!link.scanner.is_error()) return false;
+  if (resp::parse_server_error(link.scanner.error_text()).kind == resp::ServerErrorKind::no_perm)
+    return false;
+  request->reply.clear(buffers_);
+  request->state = RequestState::asking;
+  --session.in_flight;
+  session.wait = Wait::query;
+  ask_workers(session, std::move(query), now);
+  return true;
+}
+
+void Engine::ask_workers(Session& session, ClientQuery query, TimePoint now) {
   PendingQuery pending;
   pending.session = session.id;
   pending.deadline = now + answer_time_max;
-  pending.awaited = io_.broadcast(*query);
-  pending.answer = answer_query(*query, now);
-  pending.query = std::move(*query);
+  pending.awaited = io_.broadcast(query);
+  pending.answer = answer_query(query, now);
+  pending.query = std::move(query);
   if (pending.awaited == 0) {
     finish_query(std::move(pending), now);
   } else {
     queries_.push_back(std::move(pending));
     set_wait(session, Wait::query);
   }
-  return Handled::consumed;
 }
 
 void Engine::on_query_answer(std::uint64_t query_id, QueryAnswer answer, TimePoint now) {
@@ -154,7 +195,7 @@ bool Engine::send_unblock(Session& session, Request* request, const PendingQuery
   if (pending.answer.blocked_server_id == 0 || !gate_.open()) return false;
   // Another server may have given the same number to somebody else.
   if (pending.answer.blocked_run_id != pool_.route().run_id) return false;
-  BackendLink* link = pool_.shared(key_of(session), now);
+  BackendLink* link = pool_.shared(key_of(session), session.user, now);
   text_.clear();
   resp::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(pending.answer.blocked_server_id),
                                pending.query.unblock_mode == UnblockMode::error ? "ERROR" : "TIMEOUT"});
@@ -169,6 +210,8 @@ bool Engine::send_unblock(Session& session, Request* request, const PendingQuery
 /// CLIENT UNBLOCK whose link was lost: who was blocked there is so no more. True when `request` is one.
 bool Engine::give_up_query(Request* request) {
   if (request->kind != RequestKind::query) return false;
+  const SessionExtras* extras = request->session->extras_or_null();
+  if (extras != nullptr && extras->pending_query) return false;  // only whether the user may: asked again
   request->reply.clear(buffers_);
   request->link = nullptr;
   request->reply.append_copy(buffers_, ":0\r\n");
@@ -194,6 +237,7 @@ QueryAnswer Engine::answer_query(const ClientQuery& query, TimePoint now) {
     case QueryKind::kill:
       sessions_.for_each([&](Session& session) {
         const bool asker = session.client_id == query.asker;
+        if (query.filter.user == user_name(session)) answer.user_is_known = true;
         if (asker && query.skip_asker == SkipAsker::yes) return;
         if (!matches(query.filter, session)) return;
         ++answer.killed;
@@ -224,6 +268,7 @@ bool Engine::matches(const ClientFilter& filter, const Session& session) {
     return false;
   }
   if (filter.type && *filter.type != type_of(session)) return false;
+  if (filter.user && *filter.user != user_name(session)) return false;
   if (!filter.address && !filter.local_address) return true;
   const ConnectionNames names = io_.names(session.id);
   if (filter.address && *filter.address != names.address) return false;
@@ -269,6 +314,7 @@ ClientFacts Engine::facts_of(const Session& session, TimePoint now) {
   facts.memory_bytes += sizeof(Session) + session.slots.size() * sizeof(Request) + facts.query_bytes +
                         facts.query_bytes_free + facts.reply_bytes;
   if (session.last_command != nullptr) facts.command = session.last_command->name;
+  facts.user = user_name(session);
   facts.version = mode.version;
   facts.monitor = mode.monitor;
   facts.in_multi = mode.in_multi;
@@ -288,66 +334,6 @@ void Engine::adopt_table(std::shared_ptr<const resp::CommandTable> table) {
   sessions_.for_each([this](Session& session) {
     if (session.last_command != nullptr) session.last_command = table_->find(session.last_command->name);
   });
-}
-
-// --- CLIENT PAUSE
-
-/// Whether something that must be dispatched again is stopped: it was not executed before the pause.
-bool Engine::stopped_by_pause(const Session& session) const {
-  if (pause_.scope() != PauseScope::write) return pause_.active();
-  for (const Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
-    if (r->state == RequestState::held && !r->traits.repeatable) return true;
-  }
-  return false;
-}
-
-void Engine::release_paused() {
-  sessions_.for_each([this](Session& session) { wake(session, Wait::pause); });
-}
-
-// --- INFO
-
-/// INFO fairlead needs no server. False when the command must go to one.
-bool Engine::answer_info(Session& session, const resp::CommandView& command) {
-  const bool resp2_subscriber = session.mode.subscribed && session.mode.version == resp::Version::resp2;
-  if (session.mode.in_multi || resp2_subscriber || info_need(command) != InfoNeed::ours) return false;
-  ++stats_.commands_local;
-  resp::append_verbatim(text_, info_section(), session.mode.version);
-  answer(session, text_);
-  return true;
-}
-
-std::string Engine::info_section() const {
-  InfoFacts facts;
-  facts.version = options_.program_version;
-  facts.worker = worker_.first;
-  facts.workers = worker_.step;
-  facts.clients = stats_.clients_now;
-  facts.links = stats_.links_now;
-  facts.leases = stats_.leases_now;
-  facts.held = stats_.held_now;
-  if (pool_.route_serial() != 0) facts.route = resp::to_string(pool_.route().address);
-  facts.route_state = gate_.open() ? "open" : "closed";
-  facts.term = pool_.route().term;
-  facts.uncertain = stats_.uncertain;
-  facts.paused = pause_.scope() == PauseScope::all     ? "all"
-                 : pause_.scope() == PauseScope::write ? "write"
-                                                       : "no";
-  std::string section;
-  append_info_section(section, facts);
-  return section;
-}
-
-/// The server's reply lies whole in the request. Whom a pause stops here would be blocked in the server.
-void Engine::add_info(Request& request) {
-  std::uint64_t blocked = 0;
-  if (pause_.active()) {
-    sessions_.for_each(
-        [&blocked](const Session& session) { blocked += session.wait == Wait::pause ? 1U : 0U; });
-  }
-  const std::string section = request.adds_section ? info_section() : std::string();
-  const std::string reply = with_section(request.reply.take_all(buffers_), section, blocked);
-  request.reply.append_copy(buffers_, reply);
 }
 
 }  // namespace fairlead::engine

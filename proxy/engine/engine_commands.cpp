@@ -127,7 +127,8 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
   const Routing routing = route(spec, command, session.mode);
   session.last_command = spec;
   text_.clear();
-  if (pause_.active() && is_executed(routing.kind) && pause_.stops(spec, session.mode)) {
+  const bool accepted = is_executed(routing.kind) && (spec == nullptr || spec->arity_fits(command.size()));
+  if (pause_.active() && accepted && pause_.stops(spec, session.mode)) {
     set_wait(session, Wait::pause);
     return Handled::wait;
   }
@@ -385,51 +386,6 @@ void Engine::give_up_hold(Session& session) {
   }
 }
 
-BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
-  const LinkKey key = key_of(session);
-  if (session.lease != nullptr) {
-    const LinkKey& have = session.lease->key;
-    const bool fits = have.version == key.version && have.db == key.db && have.user == key.user &&
-                      session.lease->state != LinkState::draining;
-    if (fits) return session.lease;
-    if (session.mode.db_unknown) {
-      close_session(session);  // on another link its commands would go to a database that it did not choose
-      return nullptr;
-    }
-    // HELLO changed what the session needs of a link, or the link's route was revoked.
-    if (session.in_flight == 0) {
-      if (session.mode.watching) {
-        session.mode.watching = false;
-        session.mode.watch_lost = true;
-      }
-      drop_lease(session);
-    }
-  }
-  BackendLink* link = nullptr;
-  if (kind == RouteKind::shared && !session.mode.pinned) {
-    link = pool_.shared(key, session.user, now);
-    if (link->backlog() > options_.limits.link_backlog_bytes_max) {
-      ++stats_.backlog_pauses;
-      set_wait(session, Wait::backlog);
-      return nullptr;
-    }
-  }
-  if (session.in_flight > 0 && (link == nullptr || session.link_in_use != link->id)) {
-    set_wait(session, Wait::drain);
-    return nullptr;
-  }
-  if (link != nullptr) return link;
-  link = pool_.lease(key, session, now);
-  if (link == nullptr) {
-    ++stats_.lease_waits;
-    set_wait(session, Wait::lease);
-    return nullptr;
-  }
-  session.lease = link;
-  session.mode.has_lease = true;
-  return link;
-}
-
 Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec,
                                  const resp::CommandResult& read, Routing routing, TimePoint now) {
   Handled handled = Handled::consumed;
@@ -591,75 +547,6 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
       if (mode.in_multi && marks_the_link(request.id)) session.lease->unclean = true;
       break;
   }
-}
-
-Engine::Handled Engine::dispatch_raw(Session& session, const resp::CommandResult& read, TimePoint now) {
-  Handled handled = Handled::consumed;
-  if (!may_dispatch(session, now, &handled)) return handled;
-  if (!session.mode.raw && session.in_flight > 0) {
-    set_wait(session, Wait::drain);
-    return Handled::wait;
-  }
-  BackendLink* link = link_for(session, RouteKind::leased, now);
-  if (link == nullptr) return Handled::wait;
-  if (link->backlog() > options_.limits.link_backlog_bytes_max) {
-    ++stats_.backlog_pauses;
-    set_wait(session, Wait::backlog);
-    return Handled::wait;
-  }
-  const std::uint64_t before = link->out.size();
-  if (!session.mode.raw && session.mode.silent()) {
-    // From now on the server decides which replies there are.
-    text_.clear();
-    resp::append_command(text_, {"CLIENT", "REPLY", session.mode.reply_off ? "OFF" : "SKIP"});
-    link->out.append_copy(buffers_, text_);
-  }
-  session.mode.raw = true;
-  const CommandId id = session.last_command != nullptr ? session.last_command->id : CommandId::other;
-  if (id == CommandId::monitor) session.mode.monitor = true;
-  if (id == CommandId::client_tracking && read.command.size() > 2) {
-    session.mode.tracking = parse_switch(read.command[2]) == Switch::on;
-  }
-  link->unclean = true;
-  if (read.canonical) {
-    link->out.append(buffers_, session.in.share(read.frame_bytes));
-  } else {
-    text_.clear();
-    resp::append_command(text_, read.command);
-    link->out.append_copy(buffers_, text_);
-  }
-  link->appended += link->out.size() - before;
-  ++stats_.commands_leased;
-  mark_dirty(*link);
-  return Handled::consumed;
-}
-
-// --- Leases
-
-void Engine::end_lease_if_free(Session& session) {
-  if (session.lease == nullptr || session.in_flight > 0 || session.held > 0) return;
-  SessionMode& mode = session.mode;
-  if (mode.subscribed && !session.has_subscriptions() && !session.resubscribe) mode.subscribed = false;
-  if (mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned || mode.db_unknown) return;
-  drop_lease(session);
-}
-
-void Engine::drop_lease(Session& session) {
-  BackendLink* link = session.lease;
-  if (link == nullptr) return;
-  const SessionMode& mode = session.mode;
-  session.lease = nullptr;
-  session.mode.has_lease = false;
-  const bool bound = mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned;
-  if (link->busy() || bound) link->unclean = true;
-  // Closing it is what tells the server to stop waiting on behalf of a client that is gone.
-  while (link->busy()) {
-    Request* request = link->fifo.pop_front();
-    FAIRLEAD_CHECK(request->session == nullptr);
-    slab_.give_back(buffers_, request);
-  }
-  pool_.end_lease(*link);
-  if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
 }
 
 }  // namespace fairlead::engine

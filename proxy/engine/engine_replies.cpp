@@ -244,7 +244,7 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
   Session* session = request->session;
   if (session == nullptr) {
     slab_.give_back(buffers_, request);
-  } else {
+  } else if (!ask_if_permitted(link, *session, request, now)) {
     apply_answer(link, *session, *request);
     if (session->held > 0 && held_before(*session, request)) {
       if (request->traits.repeatable && !link.scanner.is_error()) {

@@ -15,6 +15,7 @@
 
 #include "health/options.hpp"
 #include "health/topology.hpp"
+#include "proxy/engine/client_query.hpp"
 #include "proxy/engine/io.hpp"
 #include "proxy/engine/read_buffer.hpp"
 #include "proxy/engine/request.hpp"
@@ -67,7 +68,8 @@ struct SessionExtras {
   std::string lib_version;
   Subscriptions subscriptions;
   std::optional<PendingLogin> pending_login;
-  std::int64_t transaction_db = -1;  // SELECT inside MULTI: the database after EXEC
+  std::optional<ClientQuery> pending_query;  // the server is asked whether this user may
+  std::int64_t transaction_db = -1;          // SELECT inside MULTI: the database after EXEC
 };
 
 struct Session {

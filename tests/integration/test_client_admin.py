@@ -158,6 +158,22 @@ class ClientAdmin(TestCase):
                 answers.append(connection.reply())
             self.assertEqual(answers[0], answers[1], words)
 
+    def test_users_may_do_what_their_acl_lets_them(self):
+        """A user whom the server would not let kill others cannot do it here either, though fairlead does the killing."""
+        self.master.call("ACL", "SETUSER", "ann", "on", ">secret", "~*", "&*", "+@all", "-client|kill", "-client|pause")
+        self.addCleanup(self.master.call, "ACL", "DELUSER", "ann")
+        user, victim = self.pair()
+        self.assertEqual(user.command("AUTH", "ann", "secret"), "OK")
+        for words in (("KILL", "ID", self.id_of(victim)), ("PAUSE", "60000")):
+            with self.assertRaisesRegex(ReplyError, "^NOPERM .*client.%s" % words[0].lower()):
+                user.command("CLIENT", *words)
+        self.assertEqual(victim.command("PING"), "PONG")
+        found = self.listed(user)
+        self.assertEqual(found[self.id_of(user)]["user"], "ann")
+        self.assertEqual(found[self.id_of(victim)]["user"], "default")
+        self.assertEqual(victim.command("CLIENT", "KILL", "USER", "ann"), 1)
+        self.assert_closed(user)
+
     def test_no_touch_is_known_before_the_server_knows_it(self):
         """A command of redis 7.2, answered here: clients may say it whatever the server's version."""
         client = self.client()

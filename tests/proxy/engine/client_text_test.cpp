@@ -73,6 +73,7 @@ TEST_CASE("CLIENT KILL: both forms, and every filter") {
   CHECK(all->filter.local_address == "b:2");
   CHECK(all->filter.type == ClientType::normal);
   CHECK(all->skip_asker == SkipAsker::no);
+  CHECK(all->filter.user == "default");
   CHECK(parsed(CommandId::client_kill, "client kill skipme yes")->skip_asker == SkipAsker::yes);
   CHECK(parsed(CommandId::client_kill, "client kill addr ''")->filter.address == "");
 
@@ -84,7 +85,6 @@ TEST_CASE("CLIENT KILL: both forms, and every filter") {
           "-ERR client-id should be greater than 0\r\n");
   }
   CHECK(refused(CommandId::client_kill, "client kill type wrong") == "-ERR Unknown client type 'wrong'\r\n");
-  CHECK(refused(CommandId::client_kill, "client kill user wrong") == "-ERR No such user 'wrong'\r\n");
 }
 
 TEST_CASE("CLIENT UNBLOCK and PAUSE: their arguments are judged in Redis' order") {
@@ -133,6 +133,13 @@ TEST_CASE("answers of several workers become one reply") {
   CHECK(replied(query, answer) == "$16\r\nthree\none\nthree\n\r\n");
   query.kind = QueryKind::kill;
   CHECK(replied(query, answer) == ":3\r\n");
+  CHECK(replied(query, {}) == ":0\r\n");
+  query.filter.user = "nobody";
+  CHECK(replied(query, {}) == "-ERR No such user 'nobody'\r\n");
+  QueryAnswer somebody;
+  somebody.user_is_known = true;
+  CHECK(replied(query, somebody) == ":0\r\n");
+  query.filter.user = "default";
   CHECK(replied(query, {}) == ":0\r\n");
   query.kill_form = KillForm::address;
   CHECK(replied(query, answer) == "+OK\r\n");

@@ -323,6 +323,50 @@ TEST_CASE("CLIENT UNBLOCK asks the server, by the name that the server gave the 
   }
 }
 
+TEST_CASE("a user of Redis may do what the server lets that user do") {
+  ReadyWorld world;
+  const ConnId user = world.client();
+  const ConnId other = world.client();
+  world.feed(user, "AUTH ann secret\r\n");
+  const ConnId judge = world.log_in();
+  CHECK(world.got(judge) == Strings{"AUTH ann secret"});
+  world.feed(judge, "+OK\r\n");
+  CHECK(world.take(user) == "+OK\r\n");
+  world.feed(user, "CLIENT KILL ID 3\r\nPING\r\n");
+  const ConnId own = world.log_in();
+  CHECK(world.got(own) == Strings{"CLIENT KILL ID x"});
+  CHECK(world.io.at(other).open);
+  SECTION("refused") {
+    const std::string refusal = "-NOPERM this user has no permissions to run the 'client|kill' command\r\n";
+    world.feed(own, refusal);
+    CHECK(world.take(user) == refusal + "+PONG\r\n");
+    CHECK(world.io.at(other).open);
+  }
+  SECTION("allowed") {
+    world.feed(own, "-ERR client-id should be greater than 0\r\n");
+    CHECK(world.take(user) == ":1\r\n+PONG\r\n");
+    CHECK_FALSE(world.io.at(other).open);
+    world.feed(user, "CLIENT LIST\r\n");
+    CHECK(world.got(own) == Strings{"CLIENT LIST ID x"});
+    world.feed(own, "-ERR Invalid client ID\r\n");
+    CHECK_THAT(world.take(user), Contains(" user=ann "));
+    world.feed(user, "CLIENT KILL USER bob\r\nCLIENT KILL USER ann\r\n");
+    world.feed(own, "-ERR client-id should be greater than 0\r\n");
+    world.feed(own, "-ERR client-id should be greater than 0\r\n");
+    CHECK(world.take(user) == "-ERR No such user 'bob'\r\n:0\r\n");
+  }
+  SECTION("asked again when the question was lost, and not twice done") {
+    world.engine.on_error(own, "reset", world.now);
+    world.turn();
+    world.publish("b", 2);
+    const ConnId fresh = world.log_in();
+    CHECK(world.got(fresh) == Strings{"CLIENT KILL ID x"});
+    world.feed(fresh, "-ERR client-id should be greater than 0\r\n");
+    CHECK(world.take(user) == ":1\r\n+PONG\r\n");
+    CHECK(world.engine.stats().clients_now == 1);
+  }
+}
+
 TEST_CASE("CLIENT HELP and unknown subcommands are the server's") {
   ReadyWorld world;
   const ConnId client = world.client();

@@ -28,8 +28,10 @@ TEST_CASE("PAUSE ALL holds everybody until the time is over") {
 TEST_CASE("errors are not paused") {
   ReadyWorld world;
   const ConnId client = world.client();
-  world.feed(client, "CLIENT PAUSE 100\r\nECHO\r\nPING\r\n");
-  CHECK(world.take(client) == "+OK\r\n-ERR wrong number of arguments for 'echo' command\r\n");
+  world.feed(client, "CLIENT PAUSE 100\r\nECHO\r\nGET\r\nPING\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET"});  // the server says what is wrong with it
+  world.feed(world.shared, "-ERR get\r\n");
+  CHECK(world.take(client) == "+OK\r\n-ERR wrong number of arguments for 'echo' command\r\n-ERR get\r\n");
 }
 
 TEST_CASE("PAUSE WRITE holds what may write, and in a transaction its EXEC") {
