@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <iterator>
-#include <string_view>
 
 #include "health/topology.hpp"
 #include "proxy/engine/client_query.hpp"
@@ -16,14 +14,9 @@
 namespace fairlead::engine {
 
 /// Whether replicas could hear of it, as Redis judges it (`write`, `may_replicate`). `spec` is nullptr for an
-/// unknown command, which takes the safe side.
-[[nodiscard]] inline bool may_write(const resp::CommandSpec* spec) {
-  using namespace resp::command_flag;
-  if (spec == nullptr || spec->is(write | may_replicate)) return true;
-  // Redis has the second flag on these, and hides it from COMMAND (server.c, addReplyFlagsForCommand).
-  constexpr std::string_view replicated[] = {"eval", "evalsha", "fcall", "pfcount", "publish", "spublish"};
-  return std::find(std::begin(replicated), std::end(replicated), spec->name) != std::end(replicated);
-}
+/// unknown command, which takes the safe side. An EVAL may declare that its script does not write; what is
+/// behind EVALSHA and FCALL only the server knows.
+[[nodiscard]] bool may_write(const resp::CommandSpec* spec, const resp::CommandView& command);
 
 class ClientPause {
  public:
@@ -43,11 +36,12 @@ class ClientPause {
   [[nodiscard]] PauseScope scope() const { return scope_; }
   [[nodiscard]] health::TimePoint until() const { return until_; }
   /// Whether a command that may be executed must wait. EXEC counts as what it executes.
-  [[nodiscard]] bool stops(const resp::CommandSpec* spec, const SessionMode& mode) const {
+  [[nodiscard]] bool stops(const resp::CommandSpec* spec, const resp::CommandView& command,
+                           const SessionMode& mode) const {
     if (scope_ != PauseScope::write) return scope_ == PauseScope::all;
     const bool writing_exec =
         spec != nullptr && spec->id == resp::CommandId::exec && mode.in_multi && mode.transaction_writes;
-    return writing_exec || may_write(spec);
+    return writing_exec || may_write(spec, command);
   }
 
  private:

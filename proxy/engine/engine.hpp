@@ -229,7 +229,8 @@ class Engine {
   void ask_workers(Session& session, ClientQuery query, health::TimePoint now);
   void finish_query(PendingQuery pending, health::TimePoint now);
   void expire_queries(health::TimePoint now);
-  bool send_unblock(Session& session, Request* request, const PendingQuery& pending, health::TimePoint now);
+  bool finish_in_server(Session& session, Request* request, const PendingQuery& pending,
+                        health::TimePoint now);
   bool give_up_query(Request* request);
   void answer_own(Request* request, std::string_view reply);
   [[nodiscard]] ClientFacts facts_of(const Session& session, health::TimePoint now);

@@ -166,7 +166,7 @@ void Engine::finish_query(PendingQuery pending, TimePoint now) {
   if (session == nullptr) return;
   Request* request = asking_request(*session);
   FAIRLEAD_CHECK(request != nullptr);
-  if (send_unblock(*session, request, pending, now)) return;
+  if (finish_in_server(*session, request, pending, now)) return;
   text_.clear();
   append_query_reply(text_, pending.query, pending.answer, session->mode.version);
   answer_own(request, text_);
@@ -190,15 +190,27 @@ void Engine::answer_own(Request* request, std::string_view reply) {
   check_output(session);
 }
 
-/// Somebody is blocked: the server unblocks that connection, and its answer is the asker's.
-bool Engine::send_unblock(Session& session, Request* request, const PendingQuery& pending, TimePoint now) {
-  if (pending.answer.blocked_server_id == 0 || !gate_.open()) return false;
+/// What is the server's to finish, and its answer the asker's: it unblocks whose link is blocked there, and
+/// ends a pause of its own, which a CLIENT PAUSE inside MULTI has begun.
+bool Engine::finish_in_server(Session& session, Request* request, const PendingQuery& pending,
+                              TimePoint now) {
+  const ClientQuery& query = pending.query;
+  const QueryAnswer& answer = pending.answer;
   // Another server may have given the same number to somebody else.
-  if (pending.answer.blocked_run_id != pool_.route().run_id) return false;
-  BackendLink* link = pool_.shared(key_of(session), session.user, now);
+  const bool unblocks = query.kind == QueryKind::unblock && answer.blocked_server_id != 0 &&
+                        answer.blocked_run_id == pool_.route().run_id;
+  if (!gate_.open() || !(unblocks || query.kind == QueryKind::unpause)) return false;
   text_.clear();
-  resp::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(pending.answer.blocked_server_id),
-                               pending.query.unblock_mode == UnblockMode::error ? "ERROR" : "TIMEOUT"});
+  if (unblocks) {
+    resp::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(answer.blocked_server_id),
+                                 query.unblock_mode == UnblockMode::error ? "ERROR" : "TIMEOUT"});
+  } else {
+    resp::append_command(text_, {"CLIENT", "UNPAUSE"});
+    request->id = CommandId::client_unpause;
+  }
+  LinkKey key = key_of(session);
+  key.lane = admin_lane;
+  BackendLink* link = pool_.shared(key, session.user, now);
   link->append(buffers_, request, text_);
   ++session.in_flight;
   session.link_in_use = link->id;
@@ -207,14 +219,15 @@ bool Engine::send_unblock(Session& session, Request* request, const PendingQuery
   return true;
 }
 
-/// CLIENT UNBLOCK whose link was lost: who was blocked there is so no more. True when `request` is one.
+/// Its link was lost: who was blocked there is so no more, nor is that server's pause any more ours to end.
+/// True when `request` is such a one.
 bool Engine::give_up_query(Request* request) {
   if (request->kind != RequestKind::query) return false;
   const SessionExtras* extras = request->session->extras_or_null();
   if (extras != nullptr && extras->pending_query) return false;  // only whether the user may: asked again
   request->reply.clear(buffers_);
   request->link = nullptr;
-  request->reply.append_copy(buffers_, ":0\r\n");
+  request->reply.append_copy(buffers_, request->id == CommandId::client_unpause ? "+OK\r\n" : ":0\r\n");
   answered(*request->session, request);
   return true;
 }

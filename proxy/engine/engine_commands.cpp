@@ -36,11 +36,11 @@ bool awaits_confirmation(const Session& session) {
 }
 
 /// What the server has in its queue since MULTI, as far as CLIENT LIST and CLIENT PAUSE want to know.
-void note_queued(SessionMode& mode, const resp::CommandSpec* spec) {
+void note_queued(SessionMode& mode, const resp::CommandSpec* spec, const CommandView& command) {
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
   if (id == CommandId::multi || id == CommandId::watch) return;
   ++mode.queued;
-  mode.transaction_writes = mode.transaction_writes || may_write(spec);
+  mode.transaction_writes = mode.transaction_writes || may_write(spec, command);
 }
 
 }  // namespace
@@ -128,7 +128,7 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
   session.last_command = spec;
   text_.clear();
   const bool accepted = is_executed(routing.kind) && (spec == nullptr || spec->arity_fits(command.size()));
-  if (pause_.active() && accepted && pause_.stops(spec, session.mode)) {
+  if (pause_.active() && accepted && pause_.stops(spec, command, session.mode)) {
     set_wait(session, Wait::pause);
     return Handled::wait;
   }
@@ -411,7 +411,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   ++session.in_flight;
   session.link_in_use = link->id;
   note_mode(session, *request, routing);
-  if (session.mode.in_multi) note_queued(session.mode, spec);
+  if (session.mode.in_multi) note_queued(session.mode, spec, read.command);
   if (spec == nullptr) link->unclean = true;  // nobody knows what it does to the connection
   if (link->leased) {
     ++stats_.commands_leased;

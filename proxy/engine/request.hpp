@@ -27,7 +27,7 @@ enum class RequestKind : std::uint8_t {
   swallow,     // our own command on a link; its reply is dropped
   synthesise,  // sends nothing; answered here when it reaches the front of a ready link's FIFO
   local,       // answered here; only keeps its place among the slots
-  query,       // waits for the answers of all workers; CLIENT UNBLOCK then goes to the server, never twice
+  query,       // waits for the answers of all workers; UNBLOCK and UNPAUSE then go to the server, never twice
 };
 
 enum class RequestState : std::uint8_t { held, in_link, asking, answered };

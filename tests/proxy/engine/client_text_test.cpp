@@ -198,23 +198,40 @@ TEST_CASE("a pause: what it stops, and when it ends") {
   SessionMode writing = reading;
   writing.transaction_writes = true;
   ClientPause pause;
-  CHECK_FALSE(pause.stops(spec("set"), idle));
+  const CommandWords words("any");
+  const auto stops = [&](const resp::CommandSpec* command, const SessionMode& mode) {
+    return pause.stops(command, words.view(), mode);
+  };
+  CHECK_FALSE(stops(spec("set"), idle));
   pause.begin(PauseScope::write, 100ms, start);
   for (const char* name : {"set", "publish", "pfcount", "eval", "evalsha", "fcall", "blpop"}) {
     INFO(name);
-    CHECK(pause.stops(spec(name), idle));
+    CHECK(stops(spec(name), idle));
   }
   for (const char* name : {"get", "ping", "eval_ro", "multi", "subscribe", "exec", "client|list"}) {
     INFO(name);
-    CHECK_FALSE(pause.stops(spec(name), idle));
+    CHECK_FALSE(stops(spec(name), idle));
   }
-  CHECK(pause.stops(nullptr, idle));  // nobody knows what it does
-  CHECK_FALSE(pause.stops(spec("exec"), reading));
-  CHECK(pause.stops(spec("exec"), writing));
+  CHECK(stops(nullptr, idle));  // nobody knows what it does
+  CHECK_FALSE(stops(spec("exec"), reading));
+  CHECK(stops(spec("exec"), writing));
 
+  SECTION("a script may declare that it does not write") {
+    const auto script = [&](std::string_view text) {
+      CommandWords eval("EVAL");
+      eval.add(text);
+      eval.add("0");
+      return pause.stops(spec("eval"), eval.view(), idle);
+    };
+    CHECK_FALSE(script("#!lua flags=no-writes\nreturn 1"));
+    CHECK_FALSE(script("#!lua name=x flags=allow-stale,no-writes"));
+    CHECK(script("#!lua\nreturn 'flags=no-writes'"));
+    CHECK(script("#!lua flags=no-writes-at-all\n"));
+    CHECK(script("return 1 -- #!lua flags=no-writes"));
+  }
   SECTION("a second one makes it longer and stricter, never shorter or milder") {
     pause.begin(PauseScope::all, 50ms, start);
-    CHECK(pause.stops(spec("get"), idle));
+    CHECK(stops(spec("get"), idle));
     CHECK(pause.until() == start + 100ms);
     pause.begin(PauseScope::write, 200ms, start);
     CHECK(pause.scope() == PauseScope::all);

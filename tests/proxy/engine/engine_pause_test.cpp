@@ -51,9 +51,12 @@ TEST_CASE("PAUSE WRITE holds what may write, and in a transaction its EXEC") {
   const ConnId free_lease = world.log_in();
   CHECK(world.got(free_lease) == Strings{"MULTI", "GET a", "EXEC"});
   SECTION("UNPAUSE lets them go") {
-    world.feed(reader, "");
     const ConnId operator_client = world.client();
     world.feed(operator_client, "CLIENT UNPAUSE\r\n");
+    // The server's own pause ends with it, on a link that no pause stops.
+    const ConnId admin = world.log_in();
+    CHECK(world.got(admin) == Strings{"CLIENT UNPAUSE"});
+    world.feed(admin, "+OK\r\n");
     CHECK(world.take(operator_client) == "+OK\r\n");
     CHECK(world.got(world.shared) == Strings{"SET a 1", "GET b"});
     CHECK(world.got(lease) == Strings{"EXEC"});
@@ -109,4 +112,11 @@ TEST_CASE("what was taken back from a lost link waits for the end of the pause t
   CHECK(world.got(fresh) == Strings{"SET a 1"});
   world.feed(fresh, "$-1\r\n+OK\r\n");
   CHECK(world.take(writer) == "+OK\r\n");
+}
+
+TEST_CASE("UNPAUSE without a master ends the pause of fairlead alone") {
+  World world;
+  const ConnId client = world.client();
+  world.feed(client, "CLIENT PAUSE 60000 WRITE\r\nCLIENT UNPAUSE\r\n");
+  CHECK(world.take(client) == "+OK\r\n+OK\r\n");
 }
