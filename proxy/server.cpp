@@ -53,6 +53,7 @@ engine::EngineOptions options_of_worker(const Options& options, unsigned workers
   mine.limits.hold_bytes_max = std::max<std::uint64_t>(1, mine.limits.hold_bytes_max / workers);
   mine.limits.memory_bytes_max = std::max<std::uint64_t>(1, mine.limits.memory_bytes_max / workers);
   mine.limits.leased_links_max = std::max<std::uint32_t>(1, mine.limits.leased_links_max / workers);
+  mine.program_version = version();
   mine.links_per_server = std::max<std::uint32_t>(1, mine.links_per_server);
   return mine;
 }
@@ -151,6 +152,7 @@ void Server::make_workers() {
     workers_.push_back(
         std::make_unique<Worker>(mine, engine::ClientIds{i + 1, count}, shared_, std::move(hooks)));
   }
+  for (auto& worker : workers_) worker->set_peers(workers_);
 }
 
 bool Server::open_listeners() {

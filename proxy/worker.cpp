@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/socket_names.hpp"
 #include "proxy/socket_options.hpp"
 
 namespace fairlead::proxy {
@@ -43,6 +44,12 @@ Worker::~Worker() {
 void Worker::add_listener(int descriptor, ListenKind kind) {
   listeners_.push_back(std::make_unique<Listener>(
       context_, descriptor, kind, [this](int client, ListenKind from) { on_accepted(client, from); }));
+}
+
+void Worker::set_peers(const std::vector<std::unique_ptr<Worker>>& workers) {
+  for (const auto& worker : workers) {
+    if (worker.get() != this) peers_.push_back(worker.get());
+  }
 }
 
 void Worker::start() {
@@ -117,6 +124,22 @@ void Worker::stop_now() {
 
 void Worker::signal(const health::Signal& signal) {
   hooks_.signal(signal);
+}
+
+std::uint32_t Worker::broadcast(const engine::ClientQuery& query) {
+  for (Worker* peer : peers_) {
+    peer->post([this, peer, query] {
+      post([this, id = query.id, answer = peer->engine_.answer_query(query, peer->now())]() mutable {
+        engine_.on_query_answer(id, std::move(answer), now());
+      });
+    });
+  }
+  return static_cast<std::uint32_t>(peers_.size());
+}
+
+engine::ConnectionNames Worker::names(ConnId id) {
+  Stream* stream = find(id);
+  return stream != nullptr ? names_of_socket(stream->socket.native_handle()) : engine::ConnectionNames{};
 }
 
 // --- Streams

@@ -42,6 +42,8 @@ class Worker final : private engine::Io {
 
   /// Takes over the descriptors; accepts from start() on.
   void add_listener(int descriptor, ListenKind kind);
+  /// Whom to ask about other clients: all workers of the process. Before start(); they outlive every thread.
+  void set_peers(const std::vector<std::unique_ptr<Worker>>& workers);
   void start();
   /// Runs `task` on the worker's thread, inside a turn.
   template <typename Task>
@@ -66,6 +68,8 @@ class Worker final : private engine::Io {
   void connect(engine::ConnId id, const resp::Address& address) override;
   void close(engine::ConnId id) override;
   void signal(const health::Signal& signal) override;
+  std::uint32_t broadcast(const engine::ClientQuery& query) override;
+  engine::ConnectionNames names(engine::ConnId id) override;
 
   void run();
   void end_turn();
@@ -92,6 +96,7 @@ class Worker final : private engine::Io {
   bool tick_armed_ = false;
   SharedCounts& shared_;
   Hooks hooks_;
+  std::vector<Worker*> peers_;
   health::TimePoint now_{};
   bool now_known_ = false;
   bool draining_ = false;

@@ -53,10 +53,13 @@ constexpr Override overrides[] = {
     {"client|list", local, Span::none},
     {"client|no-evict", local, Span::none},
     {"client|no-touch", local, Span::none},
+    {"client|pause", local, Span::none},
     {"client|reply", local, Span::none},
     {"client|setinfo", local, Span::none},
     {"client|setname", local, Span::none},
     {"client|trackinginfo", local, Span::none},
+    {"client|unblock", local, Span::none},
+    {"client|unpause", local, Span::none},
     // The cross-protocol guard: closed without a reply. Redis has no COMMAND entry for them.
     {"post", local, Span::none},
     {"host:", local, Span::none},
@@ -87,10 +90,6 @@ constexpr Override overrides[] = {
     {"script|kill", leased, Span::one_reply},
     {"function|kill", leased, Span::one_reply},
     {"function|stats", leased, Span::one_reply},
-    // An operator's commands for other connections: kept off the link whose clients they stop or wake.
-    {"client|pause", leased, Span::one_reply},
-    {"client|unpause", leased, Span::one_reply},
-    {"client|unblock", leased, Span::one_reply},
 
     // They turn the connection into something else, and nothing but RESET or its end turns it back.
     {"monitor", leased, Span::rest},
@@ -177,6 +176,7 @@ constexpr NamedId ids[] = {
     {"function", Id::function},
     {"hello", Id::hello},
     {"host:", Id::host},
+    {"info", Id::info},
     {"info", Id::info},
     {"monitor", Id::monitor},
     {"multi", Id::multi},

@@ -27,12 +27,14 @@ enum class LinkState : std::uint8_t { connecting, login, ready, draining, closed
 struct LinkKey {
   resp::Version version = resp::Version::resp2;
   std::uint32_t db = 0;
-  std::uint32_t lane = 0;               // which of links_per_server; bulk_lane and login_lane are apart
+  std::uint32_t lane = 0;               // which of links_per_server; the named ones below are apart
   const health::Login* user = nullptr;  // interned by the Engine; null: fairlead's own login
 
   friend bool operator==(const LinkKey&, const LinkKey&) = default;
 };
 
+/// CLIENT UNBLOCK and UNPAUSE: kept off the links that a pause of the server stops.
+constexpr std::uint32_t admin_lane = 0xFFFC;
 /// Large frames and replies have a link of their own, so that small ones do not wait behind them.
 constexpr std::uint32_t bulk_lane = 0xFFFE;
 /// Carries nothing but clients' AUTH: each is judged by the server, and whom the link belongs to meanwhile is

@@ -29,6 +29,7 @@ Engine::Engine(Io& io, const EngineOptions& options, ClientIds ids, TimePoint no
       table_(resp::CommandTable::built_in()),
       denied_by_default_(resp::denied_by_default()),
       ids_(ids),
+      worker_(ids),
       now_(now) {
   apply_policy();
 }
@@ -47,6 +48,7 @@ ConnId Engine::on_accept(TimePoint now) {
   session->mode.authenticated = authenticated_at_first();
   session->last_bytes_at = now;
   if (options_.limits.idle_max.count() > 0) watch_time(*session, now);
+  session->accepted_at = session->active_at = now;
   session->mode.pinned = options_.pool_mode == PoolMode::session;
   if (draining_) {
     session->ending = Ending::after_replies;
@@ -87,7 +89,7 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   Session* session = sessions_.find(id);
   if (session == nullptr) return;
   stats_.client_bytes_in += size;
-  session->last_bytes_at = now;
+  session->last_bytes_at = session->active_at = now;
   session->said_in_this_read = false;
   if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
   if (session->in.owns_chunk()) {
@@ -207,8 +209,8 @@ void Engine::on_session_timer(Session& session, TimePoint now) {
     return;
   }
   // As in Redis, who waits in a blocking command or for messages is not idle.
-  const bool waits =
-      !session.slots.empty() || session.mode.subscribed || session.mode.in_hub || session.mode.raw;
+  const bool waits = !session.slots.empty() || session.wait == Wait::pause || session.mode.subscribed ||
+                     session.mode.in_hub || session.mode.raw;
   if (limits.idle_max.count() > 0 && !waits && silent >= limits.idle_max) {
     ++stats_.idle_closed;
     close_session(session);
@@ -232,6 +234,8 @@ bool Engine::end_turn(TimePoint now) {
       send_signal(health::SignalKind::link_lost, pool_.route().address, "the route is still in doubt", now);
     }
   }
+  if (pause_.expire(now)) release_paused();
+  if (!queries_.empty()) expire_queries(now);
   wake_lease_waiters();
   // Only those that are runnable now: who becomes so meanwhile has its turn after the flush.
   for (std::size_t left = runnable_.size(); left > 0 && !runnable_.empty(); --left) {
@@ -268,6 +272,8 @@ std::optional<TimePoint> Engine::next_deadline() const {
   } else {
     for (const UserHub& hub : linkless_hubs_) earliest(hub.not_before);
   }
+  if (pause_.active()) earliest(pause_.until());
+  if (!queries_.empty()) earliest(queries_.front().deadline);
   return next;
 }
 
@@ -316,6 +322,7 @@ void Engine::flush(BackendLink& link, TimePoint now) {
 
 void Engine::flush(Session& session) {
   if (session.write_blocked) return;
+  if (!session.out.empty()) session.active_at = now_;
   while (!session.out.empty()) {
     std::array<ConstBytes, gather_max> buffers;
     const std::size_t count = session.out.gather(buffers);
@@ -415,7 +422,7 @@ void Engine::update_reading(Session& session) {
   Reading wanted = Reading::on;
   if (session.ending != Ending::none) {
     wanted = Reading::off;
-  } else if (session.wait == Wait::drain) {
+  } else if (session.wait == Wait::drain || session.wait == Wait::pause || session.wait == Wait::query) {
     wanted = session.in.size() < read_ahead_bytes_max ? Reading::on : Reading::off;
   } else if (session.wait != Wait::none) {
     wanted = Reading::off;

@@ -15,13 +15,20 @@
 //   engine_subscriptions.cpp  SUBSCRIBE and its like, and the messages
 //   engine_hub.cpp       the upstream links of subscriptions
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
+//   engine_lease.cpp     which link a session sends to; leases; raw sessions
+//   engine_clients.cpp   what one client asks about all others
+//   engine_info.cpp      INFO's section, CLIENT PAUSE
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/engine/backend_pool.hpp"
+#include "proxy/engine/client_line.hpp"
+#include "proxy/engine/client_pause.hpp"
+#include "proxy/engine/client_query.hpp"
 #include "proxy/engine/io.hpp"
 #include "proxy/engine/limits.hpp"
 #include "proxy/engine/request.hpp"
@@ -91,6 +98,12 @@ class Engine {
   /// Closes everything at once. The Engine takes no events afterwards.
   void stop();
 
+  // --- Other workers
+  /// Another worker asks about the clients of this one.
+  [[nodiscard]] QueryAnswer answer_query(const ClientQuery& query, health::TimePoint now);
+  /// One worker's answer to what this Engine had broadcast. Answers that come too late are dropped.
+  void on_query_answer(std::uint64_t query_id, QueryAnswer answer, health::TimePoint now);
+
   // --- Turns and time
   /// Handles what is due, then writes. True when there is more to do at once.
   [[nodiscard]] bool end_turn(health::TimePoint now);
@@ -116,7 +129,6 @@ class Engine {
   void mark_dirty(BackendLink& link);
   void flush(Session& session);
   void flush(BackendLink& link, health::TimePoint now);
-  void after_flush(Session& session);
   void update_reading(Session& session);
   void release_held();
   void set_wait(Session& session, Wait wait);
@@ -234,6 +246,37 @@ class Engine {
   void on_link_timer(BackendLink& link, health::TimePoint now);
   [[nodiscard]] std::string master_down_text() const;
 
+  // engine_clients.cpp
+  /// A client that waits for other workers' answers.
+  struct PendingQuery {
+    ClientQuery query;
+    ConnId session;
+    std::uint32_t awaited = 0;  // workers that have not answered
+    health::TimePoint deadline{};
+    QueryAnswer answer;
+  };
+  Handled handle_clients(Session& session, const resp::CommandSpec& spec, const resp::CommandView& command,
+                         health::TimePoint now);
+  Handled ask_permission(Session& session, Request* request, ClientQuery query, health::TimePoint now);
+  bool ask_if_permitted(BackendLink& link, Session& session, Request* request, health::TimePoint now);
+  void ask_workers(Session& session, ClientQuery query, health::TimePoint now);
+  void finish_query(PendingQuery pending, health::TimePoint now);
+  void expire_queries(health::TimePoint now);
+  bool finish_in_server(Session& session, Request* request, const PendingQuery& pending,
+                        health::TimePoint now);
+  bool give_up_query(Request* request);
+  void answer_own(Request* request, std::string_view reply);
+  [[nodiscard]] ClientFacts facts_of(const Session& session, health::TimePoint now);
+  [[nodiscard]] bool matches(const ClientFilter& filter, const Session& session);
+  [[nodiscard]] static bool blocked_in_server(const Session& session);
+  void answer_unblock(const ClientQuery& query, QueryAnswer& answer);
+  [[nodiscard]] bool stopped_by_pause(const Session& session) const;
+  void release_paused();
+  void adopt_table(std::shared_ptr<const resp::CommandTable> table);
+  bool answer_info(Session& session, const resp::CommandView& command);
+  [[nodiscard]] std::string info_section() const;
+  void add_info(Request& request);
+
   Io& io_;
   EngineOptions options_;
   Stats stats_;
@@ -252,6 +295,7 @@ class Engine {
   SlotArray<Session> sessions_{Side::client};
   std::vector<std::unique_ptr<Session>> closed_sessions_;  // freed at the end of the turn
   ClientIds ids_;
+  const ClientIds worker_;  // as it was at first: tells which worker of how many this is
   bool draining_ = false;
 
   HookedList<Session, &Session::wait_hook> held_sessions_;
@@ -266,6 +310,9 @@ class Engine {
   boost::unordered_flat_map<const health::Login*, std::unique_ptr<UserHub>> hubs_;
   HookedList<UserHub, &UserHub::tend_hook> dirty_hubs_;     // something changed
   HookedList<UserHub, &UserHub::tend_hook> linkless_hubs_;  // wait for a route, or to try again
+  std::vector<PendingQuery> queries_;                       // in the order of their deadlines
+  std::uint64_t queries_asked_ = 0;
+  ClientPause pause_;
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;

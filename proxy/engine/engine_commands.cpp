@@ -4,7 +4,9 @@
 #include <climits>
 
 #include "proxy/engine/check.hpp"
+#include "proxy/engine/client_command.hpp"
 #include "proxy/engine/engine.hpp"
+#include "proxy/engine/info_section.hpp"
 #include "proxy/engine/local_reply.hpp"
 #include "resp/writer.hpp"
 
@@ -33,12 +35,21 @@ bool awaits_confirmation(const Session& session) {
   return false;
 }
 
+/// What the server has in its queue since MULTI, as far as CLIENT LIST and CLIENT PAUSE want to know.
+void note_queued(SessionMode& mode, const resp::CommandSpec* spec, const CommandView& command) {
+  const CommandId id = spec != nullptr ? spec->id : CommandId::other;
+  if (id == CommandId::multi || id == CommandId::watch) return;
+  ++mode.queued;
+  mode.transaction_writes = mode.transaction_writes || may_write(spec, command);
+}
+
 }  // namespace
 
 void Engine::run(Session& session, TimePoint now) {
   if (session.wait != Wait::none) return;
   if (session.resubscribe && !subscribe_again(session, now)) return;
-  if (session.held > 0 && !dispatch_held(session, now)) {
+  if (session.held > 0 && (stopped_by_pause(session) || !dispatch_held(session, now))) {
+    if (session.wait == Wait::none) set_wait(session, Wait::pause);
     update_reading(session);
     return;
   }
@@ -76,6 +87,7 @@ void Engine::pump(Session& session, TimePoint now) {
     }
     if (read.status == ReadStatus::nothing) {
       session.in.consume(read.frame_bytes);
+      session.mode.end_command();
       continue;
     }
     if (read.status == ReadStatus::error) {
@@ -91,6 +103,7 @@ void Engine::pump(Session& session, TimePoint now) {
     if (session.ending == Ending::now) return;
     ++stats_.commands;
     session.said_in_this_read = true;
+    session.mode.end_command();
     // QUIT has thrown away what came behind it.
     if (!session.in.empty()) session.in.consume(read.frame_bytes);
   }
@@ -113,14 +126,25 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
     return Handled::wait;
   }
   const Routing routing = route(spec, command, session.mode);
+  session.last_command = spec;
   text_.clear();
+  const bool accepted = is_executed(routing.kind) && (spec == nullptr || spec->arity_fits(command.size()));
+  if (pause_.active() && accepted && pause_.stops(spec, command, session.mode)) {
+    set_wait(session, Wait::pause);
+    return Handled::wait;
+  }
   switch (routing.kind) {
     case RouteKind::local:
       return handle_local(session, *spec, command, now);
+    case RouteKind::clients:
+      return handle_clients(session, *spec, command, now);
     case RouteKind::select:
       return handle_select(session, command, now);
     case RouteKind::shared:
     case RouteKind::leased:
+      if (spec != nullptr && spec->id == CommandId::info && answer_info(session, command)) {
+        return Handled::consumed;
+      }
       return dispatch(session, spec, read, routing, now);
     case RouteKind::raw:
       return dispatch_raw(session, read, now);
@@ -178,6 +202,7 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
 // --- Answered here
 
 void Engine::answer(Session& session, std::string_view reply) {
+  if (reply.empty() || session.mode.silent()) return;
   session.answer(buffers_, slab_, reply);
   mark_dirty(session);
   check_output(session);
@@ -226,9 +251,11 @@ void Engine::reset_session(Session& session) {
   session.forget_extras();
   session.db = 0;
   session.resubscribe = false;
-  const bool pinned = session.mode.pinned;
+  const SessionMode before = session.mode;
   session.mode = SessionMode{};
-  session.mode.pinned = pinned;
+  session.mode.pinned = before.pinned;
+  session.mode.no_evict = before.no_evict;
+  session.mode.reply_skip = before.reply_skip;
   session.mode.authenticated = authenticated_at_first();
   session.user = nullptr;
 }
@@ -276,6 +303,7 @@ Engine::Handled Engine::handle_select(Session& session, const CommandView& comma
   request->kind = RequestKind::synthesise;
   request->id = CommandId::select;
   request->select_db = db;
+  request->silent = session.mode.silent();
   session.slots.push_back(request);
   link->append(request);
   ++session.in_flight;
@@ -369,51 +397,6 @@ void Engine::give_up_hold(Session& session) {
   }
 }
 
-BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
-  const LinkKey key = key_of(session);
-  if (session.lease != nullptr) {
-    const LinkKey& have = session.lease->key;
-    const bool fits = have.version == key.version && have.db == key.db && have.user == key.user &&
-                      session.lease->state != LinkState::draining;
-    if (fits) return session.lease;
-    if (session.mode.db_unknown) {
-      close_session(session);  // on another link its commands would go to a database that it did not choose
-      return nullptr;
-    }
-    // HELLO changed what the session needs of a link, or the link's route was revoked.
-    if (session.in_flight == 0) {
-      if (session.mode.watching) {
-        session.mode.watching = false;
-        session.mode.watch_lost = true;
-      }
-      drop_lease(session);
-    }
-  }
-  BackendLink* link = nullptr;
-  if (kind == RouteKind::shared && !session.mode.pinned) {
-    link = pool_.shared(key, session.user, now);
-    if (link->backlog() > options_.limits.link_backlog_bytes_max) {
-      ++stats_.backlog_pauses;
-      set_wait(session, Wait::backlog);
-      return nullptr;
-    }
-  }
-  if (session.in_flight > 0 && (link == nullptr || session.link_in_use != link->id)) {
-    set_wait(session, Wait::drain);
-    return nullptr;
-  }
-  if (link != nullptr) return link;
-  link = pool_.lease(key, session, now);
-  if (link == nullptr) {
-    ++stats_.lease_waits;
-    set_wait(session, Wait::lease);
-    return nullptr;
-  }
-  session.lease = link;
-  session.mode.has_lease = true;
-  return link;
-}
-
 Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec,
                                  const resp::CommandResult& read, Routing routing, TimePoint now) {
   Handled handled = Handled::consumed;
@@ -439,6 +422,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   ++session.in_flight;
   session.link_in_use = link->id;
   note_mode(session, *request, routing);
+  if (session.mode.in_multi) note_queued(session.mode, spec, read.command);
   if (spec == nullptr) link->unclean = true;  // nobody knows what it does to the connection
   if (link->leased) {
     ++stats_.commands_leased;
@@ -462,6 +446,7 @@ void Engine::prime_offset(BackendLink& link) {
 
 void Engine::describe(Request& request, const Session& session, const resp::CommandSpec* spec,
                       const CommandView& command, Routing routing) {
+  request.silent = session.mode.silent();
   if (spec == nullptr) {
     request.traits.in_transaction = session.mode.in_multi;
     return;
@@ -498,6 +483,11 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
       traits.repeatable = true;
       break;
     }
+    case CommandId::info:
+      if (session.mode.in_multi) break;
+      request.adds_section = info_need(command) != InfoNeed::server;
+      request.adds_info = request.adds_section || pause_.active();
+      break;
     default:
       break;
   }
@@ -507,6 +497,8 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
     // come.
     request.frames_expected = command.size() - 1;
     if (is_subscribe(id) && command.size() < 2) request.frames_expected = 1;
+    // Confirmations are pushes, which CLIENT REPLY does not stop.
+    if (is_unsubscribe(id) || command.size() >= 2) request.silent = false;
   }
 }
 
@@ -534,6 +526,10 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
   if (routing.lease == LeaseSpan::one_unknown) session.lease->unclean = true;
   switch (request.id) {
     case CommandId::multi:
+      if (!mode.in_multi) {
+        mode.queued = 0;
+        mode.transaction_writes = false;
+      }
       // A RESP2 subscriber may not say it, and hears so from the server.
       // An earlier block may have ended without a word about its SELECT.
       if (!mode.in_multi && session.extras_or_null() != nullptr) session.extras().transaction_db = -1;
@@ -562,36 +558,6 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
       if (mode.in_multi && marks_the_link(request.id)) session.lease->unclean = true;
       break;
   }
-}
-
-Engine::Handled Engine::dispatch_raw(Session& session, const resp::CommandResult& read, TimePoint now) {
-  Handled handled = Handled::consumed;
-  if (!may_dispatch(session, now, &handled)) return handled;
-  if (!session.mode.raw && session.in_flight > 0) {
-    set_wait(session, Wait::drain);
-    return Handled::wait;
-  }
-  BackendLink* link = link_for(session, RouteKind::leased, now);
-  if (link == nullptr) return Handled::wait;
-  if (link->backlog() > options_.limits.link_backlog_bytes_max) {
-    ++stats_.backlog_pauses;
-    set_wait(session, Wait::backlog);
-    return Handled::wait;
-  }
-  session.mode.raw = true;
-  link->unclean = true;
-  const std::uint64_t before = link->out.size();
-  if (read.canonical) {
-    link->out.append(buffers_, session.in.share(read.frame_bytes));
-  } else {
-    text_.clear();
-    resp::append_command(text_, read.command);
-    link->out.append_copy(buffers_, text_);
-  }
-  link->appended += link->out.size() - before;
-  ++stats_.commands_leased;
-  mark_dirty(*link);
-  return Handled::consumed;
 }
 
 }  // namespace fairlead::engine

@@ -96,7 +96,7 @@ void Engine::take_back_unsent(BackendLink& link) {
     request->next_in_fifo = nullptr;
     if (request->session == nullptr) {
       slab_.give_back(buffers_, request);
-    } else {
+    } else if (!give_up_query(request)) {
       hold_request(request);
     }
   }
@@ -124,8 +124,9 @@ void Engine::on_connected(ConnId id, TimePoint) {
   if (link == nullptr) return;
   FAIRLEAD_CHECK(link->state == LinkState::connecting);
   link->state = LinkState::login;
-  link->greeting.append_copy(buffers_, link->login.begin(link->user ? *link->user : options_.server_login,
-                                                         link->key.version, link->key.db));
+  link->greeting.append_copy(
+      buffers_, link->login.begin(link->user ? *link->user : options_.server_login, link->key.version,
+                                  link->key.db, link->leased ? LinkUse::leased : LinkUse::shared));
   mark_dirty(*link);
 }
 
@@ -240,6 +241,7 @@ void Engine::lose_request(BackendLink& link, Request* request) {
     slab_.give_back(buffers_, request);
     return;
   }
+  if (give_up_query(request)) return;
   switch (on_link_lost(link.sent_state(*request), request->traits)) {
     case LossOutcome::redispatch:
       request->reply.clear(buffers_);

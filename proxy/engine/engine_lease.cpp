@@ -1,8 +1,58 @@
-// The end of leases: when a session is done with a link of its own, and who gets one next.
+// Which link a session sends to, leases of a link of one's own, and sessions that pass as on a wire.
 #include "proxy/engine/check.hpp"
+#include "proxy/engine/client_command.hpp"
 #include "proxy/engine/engine.hpp"
+#include "resp/writer.hpp"
 
 namespace fairlead::engine {
+
+using health::TimePoint;
+using resp::CommandId;
+
+BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
+  const LinkKey key = key_of(session);
+  if (session.lease != nullptr) {
+    const LinkKey& have = session.lease->key;
+    const bool fits = have.version == key.version && have.db == key.db && have.user == key.user &&
+                      session.lease->state != LinkState::draining;
+    if (fits) return session.lease;
+    if (session.mode.db_unknown) {
+      close_session(session);  // on another link its commands would go to a database that it did not choose
+      return nullptr;
+    }
+    // HELLO changed what the session needs of a link, or the link's route was revoked.
+    if (session.in_flight == 0) {
+      if (session.mode.watching) {
+        session.mode.watching = false;
+        session.mode.watch_lost = true;
+      }
+      drop_lease(session);
+    }
+  }
+  BackendLink* link = nullptr;
+  if (kind == RouteKind::shared && !session.mode.pinned) {
+    link = pool_.shared(key, session.user, now);
+    if (link->backlog() > options_.limits.link_backlog_bytes_max) {
+      ++stats_.backlog_pauses;
+      set_wait(session, Wait::backlog);
+      return nullptr;
+    }
+  }
+  if (session.in_flight > 0 && (link == nullptr || session.link_in_use != link->id)) {
+    set_wait(session, Wait::drain);
+    return nullptr;
+  }
+  if (link != nullptr) return link;
+  link = pool_.lease(key, session, now);
+  if (link == nullptr) {
+    ++stats_.lease_waits;
+    set_wait(session, Wait::lease);
+    return nullptr;
+  }
+  session.lease = link;
+  session.mode.has_lease = true;
+  return link;
+}
 
 void Engine::end_lease_if_free(Session& session) {
   if (session.lease == nullptr || session.in_flight > 0 || session.held > 0) return;
@@ -28,6 +78,49 @@ void Engine::drop_lease(Session& session) {
   }
   pool_.end_lease(*link);
   if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
+}
+
+// --- Raw sessions
+
+Engine::Handled Engine::dispatch_raw(Session& session, const resp::CommandResult& read, TimePoint now) {
+  Handled handled = Handled::consumed;
+  if (!may_dispatch(session, now, &handled)) return handled;
+  if (!session.mode.raw && session.in_flight > 0) {
+    set_wait(session, Wait::drain);
+    return Handled::wait;
+  }
+  BackendLink* link = link_for(session, RouteKind::leased, now);
+  if (link == nullptr) return Handled::wait;
+  if (link->backlog() > options_.limits.link_backlog_bytes_max) {
+    ++stats_.backlog_pauses;
+    set_wait(session, Wait::backlog);
+    return Handled::wait;
+  }
+  const std::uint64_t before = link->out.size();
+  if (!session.mode.raw && session.mode.silent()) {
+    // From now on the server decides which replies there are.
+    text_.clear();
+    resp::append_command(text_, {"CLIENT", "REPLY", session.mode.reply_off ? "OFF" : "SKIP"});
+    link->out.append_copy(buffers_, text_);
+  }
+  session.mode.raw = true;
+  const CommandId id = session.last_command != nullptr ? session.last_command->id : CommandId::other;
+  if (id == CommandId::monitor) session.mode.monitor = true;
+  if (id == CommandId::client_tracking && read.command.size() > 2) {
+    session.mode.tracking = parse_switch(read.command[2]) == Switch::on;
+  }
+  link->unclean = true;
+  if (read.canonical) {
+    link->out.append(buffers_, session.in.share(read.frame_bytes));
+  } else {
+    text_.clear();
+    resp::append_command(text_, read.command);
+    link->out.append_copy(buffers_, text_);
+  }
+  link->appended += link->out.size() - before;
+  ++stats_.commands_leased;
+  mark_dirty(*link);
+  return Handled::consumed;
 }
 
 }  // namespace fairlead::engine

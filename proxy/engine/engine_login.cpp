@@ -28,7 +28,7 @@ void Engine::apply_policy() {
   if (learnt == policy_of_) return;
   policy_of_ = learnt;
   if (options_.deny == std::vector<std::string>{"default"}) {
-    table_ = learnt;
+    adopt_table(learnt);
     return;
   }
   std::vector<std::string> names;
@@ -39,7 +39,7 @@ void Engine::apply_policy() {
       names.push_back(name);
     }
   }
-  table_ = learnt->with_denied(names);
+  adopt_table(learnt->with_denied(names));
 }
 
 UserPtr Engine::intern(health::Login login) {

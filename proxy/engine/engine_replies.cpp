@@ -84,8 +84,8 @@ void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus stat
   const bool told =
       override_reply == ReplyOverride::none || (override_reply == ReplyOverride::hello && error);
   if (session != nullptr && told) {
-    if (error) {
-      request->reply.append(buffers_, part);  // judged when it is whole
+    if (error || request->adds_info) {
+      request->reply.append(buffers_, part);  // judged, or made longer, when it is whole
     } else {
       deliver(*session, request, part);
       if (link.state == LinkState::closed) return;
@@ -101,6 +101,7 @@ void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus stat
 }
 
 void Engine::deliver(Session& session, Request* request, const Bytes& part) {
+  if (request->silent) return;
   if (session.slots.front() != request) {
     request->reply.append(buffers_, part);
     return;
@@ -252,7 +253,7 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
   Session* session = request->session;
   if (session == nullptr) {
     slab_.give_back(buffers_, request);
-  } else {
+  } else if (!ask_if_permitted(link, *session, request, now)) {
     apply_answer(link, *session, *request);
     if (session->held > 0 && held_before(*session, request)) {
       if (request->traits.repeatable && !link.scanner.is_error()) {
@@ -286,6 +287,7 @@ void Engine::apply_answer(BackendLink& link, Session& session, Request& request)
     request.reply.append_copy(buffers_, text_);
     return;
   }
+  if (request.adds_info && !reply.is_error()) add_info(request);
   if (request.id == CommandId::select && request.select_db >= 0 && !request.traits.in_transaction &&
       !reply.is_error()) {
     session.db = link.key.db = static_cast<std::uint32_t>(request.select_db);

@@ -80,7 +80,9 @@ Engine::Handled Engine::handle_subscription(Session& session, const resp::Comman
     hub_of(session).names.unsubscribe(session.subscriber, channel_kind(spec.id), read.command,
                                       session.mode.version, text_);
     ++stats_.commands_local;
-    answer(session, text_);
+    session.answer(buffers_, slab_, text_);  // a push, which CLIENT REPLY OFF does not silence
+    mark_dirty(session);
+    check_output(session);
     if (session.ending != Ending::now) leave_hub_if_idle(session);
     return Handled::consumed;
   }
@@ -141,7 +143,10 @@ void Engine::complete_subscriptions(UserHub& hub) {
     Session& session = *subscriber->session;
     const PendingSubscribe& command = subscriber->pending.front();
     Request* request = command.request;
-    if (!command.refusal.empty()) ++stats_.error_replies;
+    if (!command.refusal.empty()) {
+      ++stats_.error_replies;
+      request->silent = session.mode.silent();  // an error is; a confirmation is a push and never is
+    }
     text_.clear();
     hub.names.finish(*subscriber, session.mode.version, text_);
     session.mode.in_hub = subscriber->subscribed();

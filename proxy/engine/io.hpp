@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "health/signal.hpp"
 #include "resp/address.hpp"
@@ -51,6 +52,16 @@ struct WriteResult {
 
 enum class Reading : std::uint8_t { on, off };
 
+struct ClientQuery;
+
+/// The ends of a client's connection, as CLIENT LIST writes them.
+struct ConnectionNames {
+  std::string address;        // of the client: `host:port`, `[v6]:port` or `/path:0`
+  std::string local_address;  // the one it connected to
+  int descriptor = -1;
+  bool is_unix = false;
+};
+
 /// Gather writes take at most this many buffers in one call (Asio's limit for one system call).
 constexpr std::size_t gather_max = 64;
 
@@ -73,6 +84,11 @@ class Io {
   virtual void close(ConnId id) = 0;
   /// To the Monitor.
   virtual void signal(const health::Signal& signal) = 0;
+  /// Has every other worker answer_query(); their answers come by on_query_answer, never from inside this
+  /// call. Returns how many were asked.
+  virtual std::uint32_t broadcast(const ClientQuery& query) = 0;
+  /// Asks the system; for a client's connection only.
+  [[nodiscard]] virtual ConnectionNames names(ConnId id) = 0;
 };
 
 }  // namespace fairlead::engine

@@ -53,7 +53,8 @@ struct EngineOptions {
   std::string client_password;         // what clients must say; empty: see client_login
   ClientLogin client_login = ClientLogin::open;
   std::vector<std::string> deny{
-      "default"};  // names as COMMAND says them; `default` stands for resp::denied_by_default()
+      "default"};               // names as COMMAND says them; `default` stands for resp::denied_by_default()
+  std::string program_version;  // for INFO
 };
 
 }  // namespace fairlead::engine

@@ -5,9 +5,11 @@
 
 namespace fairlead::engine {
 
-std::string LinkLogin::begin(const health::Login& login, resp::Version version, std::uint32_t db) {
+std::string LinkLogin::begin(const health::Login& login, resp::Version version, std::uint32_t db,
+                             LinkUse use) {
   std::string packet;
   count_ = next_ = 0;
+  server_client_id_ = 0;
   error_.clear();
   if (!login.password.empty()) {
     steps_[count_++] = Step::auth;
@@ -25,6 +27,10 @@ std::string LinkLogin::begin(const health::Login& login, resp::Version version, 
     steps_[count_++] = Step::select;
     resp::append_command(packet, {"SELECT", std::to_string(db)});
   }
+  if (use == LinkUse::leased) {
+    steps_[count_++] = Step::client_id;
+    resp::append_command(packet, {"CLIENT", "ID"});
+  }
   steps_[count_++] = Step::role;
   resp::append_command(packet, {"ROLE"});
   return packet;
@@ -41,8 +47,13 @@ LoginResult LinkLogin::on_reply(const resp::ReplyScanner& reply) {
     }
     // A user who may not ask ROLE still writes to a server that the Monitor has verified.
     if (step == Step::role && kind == resp::ServerErrorKind::no_perm) return LoginResult::ready;
+    // Nor is a link worse whose name nobody knows: its client cannot be unblocked, that is all.
+    if (step == Step::client_id) return LoginResult::in_progress;
     if (step == Step::hello) return LoginResult::no_protocol;
     return step == Step::select ? LoginResult::bad_database : LoginResult::refused;
+  }
+  if (step == Step::client_id && reply.type() == ':') {
+    server_client_id_ = static_cast<std::uint64_t>(reply.last_integer());
   }
   if (step == Step::role && reply.head() != "master") {
     error_ = "ROLE says " + std::string(reply.head());

@@ -1,10 +1,10 @@
 #include "proxy/engine/local_reply.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 #include "proxy/engine/check.hpp"
+#include "proxy/engine/client_command.hpp"
 #include "resp/writer.hpp"
 
 namespace fairlead::engine {
@@ -18,12 +18,6 @@ constexpr std::string_view wrong_password = "WRONGPASS invalid username-password
 
 constexpr std::string_view bad_name =
     "ERR Client names cannot contain spaces, newlines or special characters.";
-
-bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
-}
 
 /// Redis' rule for names that appear in CLIENT LIST: printable ASCII without spaces.
 bool printable(std::string_view text) {
@@ -116,6 +110,34 @@ void set_info(Session& session, const CommandView& command, std::string& out) {
   }
   (lib_name ? session.extras().lib_name : session.extras().lib_version) = command[3];
   resp::append_simple(out, "OK");
+}
+
+/// Redis knows three words, and says nothing at all to OFF and SKIP.
+void set_reply_mode(SessionMode& mode, std::string_view word, std::string& out) {
+  if (same_word(word, "skip")) {
+    mode.reply_skip_next = !mode.reply_off;
+    return;
+  }
+  const std::optional<Switch> replies = parse_switch(word);
+  if (!replies) {
+    resp::append_error(out, "ERR syntax error");
+  } else if (*replies == Switch::off) {
+    mode.reply_off = true;
+  } else {
+    mode.reply_off = mode.reply_skip = false;
+    resp::append_simple(out, "OK");
+  }
+}
+
+/// CLIENT NO-EVICT and NO-TOUCH, which is ON or OFF or an error.
+std::optional<Switch> switch_reply(std::string_view word, std::string& out) {
+  const std::optional<Switch> wanted = parse_switch(word);
+  if (wanted) {
+    resp::append_simple(out, "OK");
+  } else {
+    resp::append_error(out, "ERR syntax error");
+  }
+  return wanted;
 }
 
 void ping(const Session& session, const CommandView& command, const resp::CommandSpec& spec,
@@ -234,6 +256,16 @@ LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const C
     }
     case CommandId::client_setinfo:
       set_info(session, command, out);
+      return LocalAction::none;
+    case CommandId::client_reply:
+      set_reply_mode(session.mode, command[2], out);
+      return LocalAction::none;
+    case CommandId::client_no_evict:
+      if (const auto wanted = switch_reply(command[2], out)) session.mode.no_evict = *wanted == Switch::on;
+      return LocalAction::none;
+    case CommandId::client_no_touch:
+      // The server counts accesses by key; on a shared link it cannot tell whose they were.
+      (void)switch_reply(command[2], out);
       return LocalAction::none;
     default:
       break;

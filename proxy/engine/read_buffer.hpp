@@ -24,6 +24,8 @@ class ReadBuffer {
   }
   [[nodiscard]] std::size_t size() const { return end_ - begin_; }
   [[nodiscard]] bool empty() const { return begin_ == end_; }
+  /// Room behind the unread bytes in a chunk of its own.
+  [[nodiscard]] std::size_t room_left() const { return own_ ? chunk_->capacity - end_ : 0; }
   /// True when unread bytes lie in a chunk of this buffer's own, so that more must be received behind them.
   [[nodiscard]] bool owns_chunk() const { return own_; }
 

@@ -42,6 +42,8 @@ void RequestSlab::give_back(BufferPool& pool, Request* request) {
   request->id = resp::CommandId::other;
   request->traits = RequestClass{};
   request->on_lease = false;
+  request->silent = false;
+  request->adds_info = request->adds_section = false;
   request->override_reply = ReplyOverride::none;
   request->refused_serial = 0;
   request->select_db = -1;

@@ -3,8 +3,9 @@
 // the FIFO of a BackendLink.
 //
 //   held ----> in_link ----> answered          in_link splits by the link's write position into
-//     ^           |                             unsent | partial | sent (see BackendLink::sent_state)
-//     `-----------'  link lost or refused, and the replay table allows it
+//     ^           |             ^               unsent | partial | sent (see BackendLink::sent_state)
+//     `-----------'             |  link lost or refused, and the replay table allows it
+//             asking -----------'  other workers are asked (query)
 //
 // When its session is gone, a request that a server still owes a reply for stays in the FIFO with session ==
 // nullptr (abandoned) and its reply is dropped.
@@ -27,12 +28,14 @@ enum class RequestKind : std::uint8_t {
   synthesise,  // sends nothing; answered here when it reaches the front of a ready link's FIFO
   local,       // answered here; only keeps its place among the slots
   subscribe,   // SUBSCRIBE and its like; answered when the hub has all of its names
+  query,       // waits for the answers of all workers; UNBLOCK and UNPAUSE then go to the server, never twice
 };
 
 enum class RequestState : std::uint8_t {
   held,
   in_link,
   in_hub,  // kind subscribe: in flight, but in no link's FIFO
+  asking,  // kind query: the workers are asked
   answered,
 };
 
@@ -67,7 +70,10 @@ struct Request {
   RequestState state = RequestState::held;
   resp::CommandId id = resp::CommandId::other;
   RequestClass traits;
-  bool on_lease = false;  // belongs on the session's leased link
+  bool on_lease = false;      // belongs on the session's leased link
+  bool silent = false;        // CLIENT REPLY: its reply is dropped
+  bool adds_info = false;     // INFO: the server's reply is collected whole, since we change it
+  bool adds_section = false;  // our section goes behind it
   ReplyOverride override_reply = ReplyOverride::none;
   std::uint64_t refused_serial = 0;  // the route whose server has refused it before
   std::int64_t select_db = -1;       // SELECT: the database when it succeeds

@@ -34,13 +34,31 @@ Routing refuse_subscriber(const resp::CommandSpec* spec, const resp::CommandView
 bool changes_the_wire(CommandId id) {
   switch (id) {
     case CommandId::monitor:
-    case CommandId::client_reply:
     case CommandId::client_tracking:
     case CommandId::client_caching:
     case CommandId::client_getredir:
     case CommandId::client_trackinginfo:
-    case CommandId::client_no_evict:
-    case CommandId::client_no_touch:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// Kept here and nowhere on a link; inside MULTI the server would change its link with it instead.
+bool changes_the_session(CommandId id) {
+  return id == CommandId::client_reply || id == CommandId::client_no_evict ||
+         id == CommandId::client_no_touch;
+}
+
+/// Commands about the clients of fairlead, which the server has never heard of.
+bool about_clients(CommandId id) {
+  switch (id) {
+    case CommandId::client_info:
+    case CommandId::client_list:
+    case CommandId::client_kill:
+    case CommandId::client_unblock:
+    case CommandId::client_pause:
+    case CommandId::client_unpause:
       return true;
     default:
       return false;
@@ -64,7 +82,7 @@ bool answered_here(CommandId id) {
     case CommandId::client_setinfo:
       return true;
     default:
-      return false;
+      return changes_the_session(id) || about_clients(id);
   }
 }
 
@@ -77,17 +95,22 @@ Routing route_login_command(CommandId id, const SessionMode& mode) {
 }
 
 Routing route_transaction(CommandId id, const SessionMode& mode) {
-  if (is_subscribe(id) || changes_the_wire(id)) return {RouteKind::not_in_transaction};
+  if (is_subscribe(id) || changes_the_wire(id) || changes_the_session(id)) {
+    return {RouteKind::not_in_transaction};
+  }
   return {mode.transaction_lost ? RouteKind::discarded : RouteKind::leased};
 }
 
 Routing route_local(CommandId id, const SessionMode& mode) {
   if (id == CommandId::select) return {mode.has_lease || mode.pinned ? RouteKind::leased : RouteKind::select};
+  if (about_clients(id)) return {RouteKind::clients};
   if (answered_here(id)) return {RouteKind::local};
   // In session mode the rest passes as on a wire: the server knows this client by its own link.
   if (mode.pinned) return {RouteKind::leased};
-  // COMMAND and its subcommands read the server's table and change nothing on the link.
-  if (id == CommandId::command) return {mode.has_lease ? RouteKind::leased : RouteKind::shared};
+  // COMMAND and its subcommands read the server's table, CLIENT HELP its text, and subcommands of CLIENT that
+  // the server does not know get its error: nothing changes on the link.
+  const bool harmless = id == CommandId::command || id == CommandId::client || id == CommandId::client_help;
+  if (harmless) return {mode.has_lease ? RouteKind::leased : RouteKind::shared};
   return {RouteKind::leased, LeaseSpan::one_unknown};
 }
 

@@ -8,8 +8,9 @@
 namespace fairlead::engine {
 
 enum class RouteKind : std::uint8_t {
-  local,   // answered here, see local_reply
-  select,  // SELECT without a lease: the session moves to another shared link
+  local,    // answered here, see local_reply
+  clients,  // answered here, see engine_clients: what concerns the clients of all workers
+  select,   // SELECT without a lease: the session moves to another shared link
   shared,
   leased,
   raw,                   // a lease, and no more accounting of replies
@@ -24,6 +25,22 @@ enum class RouteKind : std::uint8_t {
   discarded,  // part of a transaction whose link was lost
   hang_up,    // POST and Host: somebody speaks HTTP to us
 };
+
+/// The command itself is executed, here or in the server; all else is refused before.
+[[nodiscard]] constexpr bool is_executed(RouteKind kind) {
+  switch (kind) {
+    case RouteKind::local:
+    case RouteKind::clients:
+    case RouteKind::select:
+    case RouteKind::shared:
+    case RouteKind::leased:
+    case RouteKind::raw:
+    case RouteKind::discarded:
+      return true;
+    default:
+      return false;
+  }
+}
 
 struct Routing {
   RouteKind kind = RouteKind::leased;

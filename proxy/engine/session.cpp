@@ -20,12 +20,17 @@ void Session::answer(BufferPool& pool, RequestSlab& slab, std::string_view bytes
 void Session::flush_slots(BufferPool& pool, RequestSlab& slab) {
   while (!slots.empty() && slots.front()->state == RequestState::answered) {
     Request* request = slots.pop_front();
+    WriteQueue& where =
+        mode.raw ? queue_for_push() : out;  // raw: half of a reply in `out` is none of the slots'
+    if (request->silent) {
+      request->reply.clear(pool);  // CLIENT REPLY
+    } else {
+      where.splice(pool, request->reply);
+    }
     if (mode.raw) {
-      queue_for_push().splice(pool, request->reply);  // the half of a reply in `out` is none of the slots'
       slab.give_back(pool, request);
       continue;
     }
-    out.splice(pool, request->reply);
     slab.give_back(pool, request);
     // Pushes that came in the middle of this reply go out before the next one begins.
     if (mid_reply && subscriber != nullptr) out.splice(pool, subscriber->parked);

@@ -14,6 +14,8 @@
 #include <string>
 
 #include "health/options.hpp"
+#include "health/topology.hpp"
+#include "proxy/engine/client_query.hpp"
 #include "proxy/engine/io.hpp"
 #include "proxy/engine/read_buffer.hpp"
 #include "proxy/engine/request.hpp"
@@ -37,6 +39,8 @@ enum class Wait : std::uint8_t {
   backlog,  // the shared link has too much to write
   depth,    // too many commands in flight
   output,   // the client does not read its replies
+  pause,    // CLIENT PAUSE
+  query,    // other workers are asked
 };
 
 enum class Ending : std::uint8_t {
@@ -64,7 +68,8 @@ struct SessionExtras {
   std::string lib_version;
   Subscriptions subscriptions;
   std::optional<PendingLogin> pending_login;
-  std::int64_t transaction_db = -1;  // SELECT inside MULTI: the database after EXEC
+  std::optional<ClientQuery> pending_query;  // the server is asked whether this user may
+  std::int64_t transaction_db = -1;          // SELECT inside MULTI: the database after EXEC
 };
 
 struct Subscriber;
@@ -106,6 +111,9 @@ struct Session {
   bool heavy = false;               // moves large values: uses the bulk lane
   health::TimePoint last_bytes_at{};
   Timer timer;  // idle clients, unfinished commands
+  health::TimePoint accepted_at{};
+  health::TimePoint active_at{};                    // last read or write, as CLIENT LIST tells idle
+  const resp::CommandSpec* last_command = nullptr;  // of the Engine's table of now; for CLIENT LIST
   BackendLink* lease = nullptr;
   ConnId link_in_use;                // where the requests in flight are
   Subscriber* subscriber = nullptr;  // its place in the hub, while it has or asks for a subscription there

@@ -2,6 +2,8 @@
 // commands: a MULTI counts from the moment it was dispatched, not when it was answered.
 #pragma once
 
+#include <cstdint>
+
 #include "resp/types.hpp"
 
 namespace fairlead::engine {
@@ -13,7 +15,7 @@ struct SessionMode {
   bool watching = false;    // WATCH without EXEC, DISCARD or UNWATCH
   bool subscribed = false;  // has, or is about to have, a channel on a link of its own (pool-mode session)
   bool in_hub = false;      // has a channel in the Engine's hub
-  bool raw = false;         // everything passes as on a wire: MONITOR, CLIENT REPLY, CLIENT TRACKING
+  bool raw = false;         // everything passes as on a wire: MONITOR, CLIENT TRACKING
   bool has_lease = false;
   bool pinned = false;            // pool-mode = session: the lease is kept for the session's life
   bool transaction_lost = false;  // the link was lost after MULTI: all until EXEC or DISCARD is discarded
@@ -21,7 +23,22 @@ struct SessionMode {
       false;  // a command of the block was refused here: EXEC must abort, as Redis does it
   bool db_unknown =
       false;  // EXEC executed a SELECT that the server may have refused: only the lease knows the database
-  bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
+  bool watch_lost = false;          // the link was lost after WATCH: the next EXEC must fail
+  bool transaction_writes = false;  // a command of the block may write: CLIENT PAUSE WRITE stops its EXEC
+  bool monitor = false;             // raw because of MONITOR
+  bool tracking = false;            // raw because of CLIENT TRACKING
+  bool no_evict = false;            // CLIENT NO-EVICT: kept for CLIENT LIST, nobody is evicted here
+  bool reply_off = false;           // CLIENT REPLY OFF
+  bool reply_skip = false;          // CLIENT REPLY SKIP: this command's reply is dropped
+  bool reply_skip_next = false;     // and the next one's
+  std::uint32_t queued = 0;         // commands in the block, for CLIENT LIST
+
+  /// The reply of the command at hand is dropped.
+  [[nodiscard]] bool silent() const { return reply_off || reply_skip; }
+  void end_command() {
+    reply_skip = reply_skip_next;
+    reply_skip_next = false;
+  }
 };
 
 }  // namespace fairlead::engine

@@ -43,6 +43,9 @@ class Subscriptions {
   using Names = std::set<std::string, std::less<>>;
 
   [[nodiscard]] Names& of(ChannelKind kind) { return names_[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] std::size_t count(ChannelKind kind) const {
+    return names_[static_cast<std::size_t>(kind)].size();
+  }
   [[nodiscard]] bool empty() const { return names_[0].empty() && names_[1].empty() && names_[2].empty(); }
   void clear() {
     for (Names& names : names_) names.clear();

@@ -126,6 +126,22 @@ std::size_t WriteQueue::gather(std::span<ConstBytes> buffers) const {
   return count;
 }
 
+std::size_t WriteQueue::segments() const {
+  std::size_t count = 0;
+  for (const Segment* s = head_; s != nullptr; s = s->next) ++count;
+  return count;
+}
+
+std::string WriteQueue::take_all(BufferPool& pool) {
+  std::string all;
+  all.reserve(size_);
+  for (const Segment* s = head_; s != nullptr; s = s->next) {
+    all.append(s->chunk->data() + s->begin, s->end - s->begin);
+  }
+  clear(pool);
+  return all;
+}
+
 void WriteQueue::consume(BufferPool& pool, std::uint64_t size) {
   FAIRLEAD_CHECK(size <= size_);
   size_ -= size;

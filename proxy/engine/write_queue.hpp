@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -54,6 +55,8 @@ class WriteQueue {
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] bool empty() const { return size_ == 0; }
+  /// How many pieces it is in; walks through them.
+  [[nodiscard]] std::size_t segments() const;
 
   /// Copies `bytes`, which will lie in one piece, and returns where.
   Bytes append_copy(BufferPool& pool, std::string_view bytes);
@@ -69,6 +72,8 @@ class WriteQueue {
   /// Fills `buffers` from the front; returns how many were used.
   [[nodiscard]] std::size_t gather(std::span<ConstBytes> buffers) const;
   void consume(BufferPool& pool, std::uint64_t size);
+  /// All of it in one piece; the queue is empty then.
+  [[nodiscard]] std::string take_all(BufferPool& pool);
   void clear(BufferPool& pool);
 
  private:

@@ -38,6 +38,8 @@ class FuzzIo final : public engine::Io {
   void connect(engine::ConnId id, const resp::Address& address) override;
   void close(engine::ConnId id) override;
   void signal(const health::Signal&) override {}
+  std::uint32_t broadcast(const engine::ClientQuery&) override { return 0; }
+  engine::ConnectionNames names(engine::ConnId) override { return {}; }
 
   Connection& at(engine::ConnId id);
   static Name name(engine::ConnId id) { return {id.index, id.generation}; }

@@ -99,6 +99,8 @@ bool ModelServer::login_command(const Words& words, Mood mood) {
     } else {
       outbox += "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
     }
+  } else if (name == "CLIENT" && words.size() == 2 && words[1] == "ID" && !in_multi_) {
+    outbox += ":7\r\n";
   } else if (name == "SELECT" && !in_multi_) {
     const bool known = words.size() == 2 && words[1].size() == 1;
     if (known) db_ = words[1];

@@ -9,7 +9,7 @@ NOT_COMPARED = {
     "module|unload": "refused",
     # The clients and connections they speak of are the proxy's on one side.
     "client|id": "numbers its own clients", "client|info": "its own clients", "client|list": "its own clients",
-    "client|kill": "its own clients", "client|pause": "stops the proxy's own probes of the server",
+    "client|kill": "its own clients", "client|pause": "stops all clients, those of other tests included",
     "client|reply": "its calls have no reply to compare", "monitor": "shows other clients' commands with their times",
     "script|debug": "turns the connection into a debugger's",
     # What they say depends on when they are asked, not on who asks.

@@ -43,10 +43,13 @@ const Names local_names = {"ping",
                            "client|list",
                            "client|no-evict",
                            "client|no-touch",
+                           "client|pause",
                            "client|reply",
                            "client|setinfo",
                            "client|setname",
                            "client|trackinginfo",
+                           "client|unblock",
+                           "client|unpause",
                            "post",
                            "host:"};
 const Names transaction_names = {"multi", "watch"};
@@ -55,7 +58,7 @@ const Names subscription_names = {"subscribe",   "psubscribe",   "ssubscribe",
 const Names one_reply_names = {
     "blpop",         "brpop",          "brpoplpush",   "blmove",         "blmpop",        "bzpopmin",
     "bzpopmax",      "bzmpop",         "xread",        "xreadgroup",     "wait",          "script|kill",
-    "function|kill", "function|stats", "client|pause", "client|unpause", "client|unblock"};
+    "function|kill", "function|stats"};
 const Names rest_names = {"monitor", "client|tracking", "client|caching", "script|debug"};
 const std::map<std::string, LeaseSpan> refused_names = {{"shutdown", LeaseSpan::one_reply},
                                                         {"replicaof", LeaseSpan::none},

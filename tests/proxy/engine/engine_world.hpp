@@ -51,12 +51,22 @@ class FakeIo final : public Io {
   }
   void close(ConnId id) override { at(id).open = false; }
   void signal(const health::Signal& signal) override { signals.push_back(signal); }
+  std::uint32_t broadcast(const ClientQuery& query) override {
+    queries.push_back(query);
+    return peers;
+  }
+  ConnectionNames names(ConnId id) override {
+    return {"127.0.0.1:" + std::to_string(1000 + id.index), "127.0.0.1:6379", static_cast<int>(id.index),
+            false};
+  }
 
   Connection& at(ConnId id) { return connections[{static_cast<int>(id.side), id.index, id.generation}]; }
 
   std::map<std::tuple<int, std::uint32_t, std::uint32_t>, Connection> connections;
   std::vector<ConnId> links;  // in the order they were opened
   std::vector<health::Signal> signals;
+  std::vector<ClientQuery> queries;
+  std::uint32_t peers = 0;  // how many other workers there are said to be
   std::size_t writes = 0;
 };
 
@@ -64,8 +74,8 @@ enum class Chunking { whole, single_bytes };
 
 class World {
  public:
-  explicit World(EngineOptions options = {}, Chunking chunking = Chunking::whole)
-      : engine(io, options, {1, 1}, now), chunking_(chunking) {}
+  explicit World(EngineOptions options = {}, Chunking chunking = Chunking::whole, ClientIds ids = {1, 1})
+      : engine(io, options, ids, now), chunking_(chunking) {}
 
   /// A steady topology with this master.
   void publish(const std::string& host, std::uint64_t term = 1,
@@ -139,6 +149,8 @@ class World {
     for (const std::string& word : commands(take(id))) {
       if (word == "ROLE") {
         feed(id, "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n");
+      } else if (word == "CLIENT ID") {
+        feed(id, ":" + std::to_string(700 + id.index) + "\r\n");
       } else if (word.rfind("HELLO", 0) == 0) {
         feed(id, "%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n");
       } else {
@@ -182,8 +194,8 @@ using Strings = std::vector<std::string>;
 
 /// A world with a master, and its first shared link ready.
 struct ReadyWorld : World {
-  explicit ReadyWorld(EngineOptions options = {}, Chunking chunking = Chunking::whole)
-      : World(options, chunking) {
+  explicit ReadyWorld(EngineOptions options = {}, Chunking chunking = Chunking::whole, ClientIds ids = {1, 1})
+      : World(options, chunking, ids) {
     publish("a");
     const ConnId first = client();
     feed(first, "GET warm\r\n");

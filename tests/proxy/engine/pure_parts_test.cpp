@@ -169,12 +169,48 @@ TEST_CASE("routes by what the session is in the middle of") {
        R::raw,
        R::unauthenticated},
       {{"CLIENT", "REPLY", "OFF"},
-       R::raw,
+       R::local,
        R::not_in_transaction,
        R::not_in_transaction,
        R::not_while_subscribed,
+       R::local,
+       R::local,
        R::raw,
+       R::unauthenticated},
+      {{"CLIENT", "LIST"},
+       R::clients,
+       R::leased,
+       R::discarded,
+       R::not_while_subscribed,
+       R::clients,
+       R::clients,
        R::raw,
+       R::unauthenticated},
+      {{"CLIENT", "KILL"},
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::wrong_arity,
+       R::raw,
+       R::wrong_arity},
+      {{"CLIENT", "HELP"},
+       R::shared,
+       R::leased,
+       R::discarded,
+       R::not_while_subscribed,
+       R::shared,
+       R::leased,
+       R::raw,
+       R::unauthenticated},
+      {{"CLIENT", "NOSUCH"},
+       R::shared,
+       R::leased,
+       R::discarded,
+       R::unknown_before_login,
+       R::shared,
+       R::leased,
        R::raw,
        R::unauthenticated},
       {{"SHUTDOWN"},
@@ -300,26 +336,44 @@ TEST_CASE("login on a link: what is said, and what each answer means") {
   resp::append_command(expected, {"HELLO", "3"});
   resp::append_command(expected, {"SELECT", "5"});
   resp::append_command(expected, {"ROLE"});
-  CHECK(login.begin({"u", "p"}, resp::Version::resp3, 5) == expected);
+  CHECK(login.begin({"u", "p"}, resp::Version::resp3, 5, LinkUse::shared) == expected);
   CHECK(replies(login, "+OK\r\n%0\r\n+OK\r\n") == LoginResult::in_progress);
   CHECK(replies(login, master) == LoginResult::ready);
 
   expected.clear();
   resp::append_command(expected, {"AUTH", "p"});
   resp::append_command(expected, {"ROLE"});
-  CHECK(login.begin({"", "p"}, resp::Version::resp2, 0) == expected);
+  CHECK(login.begin({"", "p"}, resp::Version::resp2, 0, LinkUse::shared) == expected);
   CHECK(replies(login, "-WRONGPASS no\r\n") == LoginResult::refused);
   CHECK(login.error() == "WRONGPASS no");
 
-  (void)login.begin({}, resp::Version::resp2, 9);
+  (void)login.begin({}, resp::Version::resp2, 9, LinkUse::shared);
   CHECK(replies(login, "-ERR DB index is out of range\r\n") == LoginResult::bad_database);
-  (void)login.begin({}, resp::Version::resp2, 0);
+  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::shared);
   CHECK(replies(login, "*1\r\n$5\r\nslave\r\n") == LoginResult::not_master);
-  (void)login.begin({}, resp::Version::resp2, 0);
+  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::shared);
   CHECK(replies(login, "-LOADING Redis is loading the dataset in memory\r\n") == LoginResult::loading);
-  (void)login.begin({}, resp::Version::resp2, 0);
+  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::shared);
   CHECK(replies(login, "-NOPERM this user has no permissions to run the 'role' command\r\n") ==
         LoginResult::ready);
+}
+
+TEST_CASE("login on a leased link asks how the server calls it") {
+  LinkLogin login;
+  std::string expected;
+  resp::append_command(expected, {"CLIENT", "ID"});
+  resp::append_command(expected, {"ROLE"});
+  CHECK(login.begin({}, resp::Version::resp2, 0, LinkUse::leased) == expected);
+  CHECK(login.server_client_id() == 0);
+  CHECK(replies(login, ":77\r\n") == LoginResult::in_progress);
+  CHECK(replies(login, master) == LoginResult::ready);
+  CHECK(login.server_client_id() == 77);
+  // A user who may not ask gets the link all the same; and a name of the past is forgotten.
+  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::leased);
+  CHECK(replies(login, "-NOPERM this user has no permissions to run the 'client|id' command\r\n") ==
+        LoginResult::in_progress);
+  CHECK(replies(login, master) == LoginResult::ready);
+  CHECK(login.server_client_id() == 0);
 }
 
 TEST_CASE("secrets are compared whole") {
