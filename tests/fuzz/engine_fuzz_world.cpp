@@ -30,9 +30,6 @@ FuzzIo::Connection& FuzzIo::at(ConnId id) {
 
 engine::WriteResult FuzzIo::write(ConnId id, std::span<const engine::ConstBytes> buffers) {
   Connection& c = at(id);
-  for (const auto& b : buffers)
-    fprintf(stderr, "W %s%u: %.*s\n", id.side == Side::client ? "client" : "link", id.index,
-            static_cast<int>(std::min<std::size_t>(b.size, 300)), b.data);
   if (id.side == Side::backend && c.route != route) broken("a link whose route was revoked is written to");
   if (id.side == Side::backend && !c.connected) broken("a link is written to before it is connected");
   if (c.waits_writable) broken("a connection that is not writable is written to");
@@ -55,8 +52,6 @@ void FuzzIo::connect(ConnId id, const resp::Address&) {
 }
 
 void FuzzIo::close(ConnId id) {
-  fprintf(stderr, "C %s%u\n", id.side == Side::client ? "client" : "link", id.index);
-
   at(id).open = false;
 }
 
@@ -177,8 +172,6 @@ std::size_t FuzzWorld::feed(ConnId id, std::string_view bytes) {
     if (space.size == 0) broken("no room to receive into");
     const std::size_t size = std::min(space.size, bytes.size() - fed);
     std::copy_n(bytes.data() + fed, size, space.data);
-    fprintf(stderr, "R %s%u: %.*s\n", id.side == Side::client ? "client" : "link", id.index,
-            static_cast<int>(std::min<std::size_t>(size, 300)), bytes.data() + fed);
     engine_.on_bytes(id, size, now_);
     fed += size;
   }
@@ -312,7 +305,6 @@ void FuzzWorld::publish(const std::string& host, std::uint64_t term, GroupState 
   host_ = host;
   term_ = term;
   auto topology = std::make_shared<health::Topology>();
-  fprintf(stderr, "T %s %lu %d\n", host.c_str(), term, static_cast<int>(state));
   topology->version = ++version_;
   topology->commands = resp::CommandTable::built_in();
   health::Shard shard;

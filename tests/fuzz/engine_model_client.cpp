@@ -396,9 +396,7 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
       protocol_ = expected.tag == "3" ? 3 : 2;
       return;
     case Kind::get_name:
-      // In session mode the server keeps the name, and another server has none.
-      if (!raw_ && !reply.text.empty() && reply.text != name_)
-        wrong("it is called " + reply.text + " and not " + name_);
+      if (!raw_ && reply.text != name_) wrong("it is called " + reply.text + " and not " + name_);
       return;
     case Kind::set_name:
       name_ = expected.tag;
