@@ -168,7 +168,8 @@ void add_clients_and_failover(List& list) {
       {{"open", ClientLogin::open}, {"server", ClientLogin::server}},
       [](Options& o) -> ClientLogin& { return o.engine.client_login; }));
   list.push_back(make_words({"clients", "deny", "--deny"},
-                            "Commands refused with NOPERM; default is what ends, moves or rewires a server; a container is all of it.",
+                            "Commands refused with NOPERM; default is what ends, moves or rewires a server; "
+                            "a container is all of it.",
                             [](Options& o) -> std::vector<std::string>& { return o.engine.deny; }));
   list.push_back(make_duration(
       {"failover", "hold", "--hold"}, "How long a command waits while there is no master; then it fails.",

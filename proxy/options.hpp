@@ -1,5 +1,5 @@
-// All options of the program in one plain struct, with their defaults. proxy/config fills it from the one list of
-// options (flags > environment > file > default); everything else only reads it.
+// All options of the program in one plain struct, with their defaults. proxy/config fills it from the one
+// list of options (flags > environment > file > default); everything else only reads it.
 #pragma once
 
 #include <chrono>
@@ -30,14 +30,14 @@ struct LogOptions {
 
 struct Options {
   std::vector<resp::Address> listen{{"127.0.0.1", 6379, false}};
-  bool freebind = false;           // bind an address that this node does not own yet (IP_FREEBIND)
-  std::uint32_t threads = 0;       // workers; 0 = one per core
+  bool freebind = false;      // bind an address that this node does not own yet (IP_FREEBIND)
+  std::uint32_t threads = 0;  // workers; 0 = one per core
   std::chrono::milliseconds drain_timeout{10000};  // SIGTERM: how long commands in flight may take
   health::Options backend;
   engine::EngineOptions engine;
   StatsOptions stats;
   LogOptions log;
-  std::string config_file;         // what --config named; empty: none
+  std::string config_file;  // what --config named; empty: none
 };
 
 }  // namespace fairlead::proxy

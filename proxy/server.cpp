@@ -150,7 +150,7 @@ void Server::make_workers() {
       });
     };
     workers_.push_back(
-        std::make_unique<Worker>(mine, engine::ClientIds{i + 1, count}, shared_, std::move(hooks)));
+        std::make_unique<Worker>(mine, engine::WorkerName{i + 1, count}, shared_, std::move(hooks)));
   }
   for (auto& worker : workers_) worker->set_peers(workers_);
 }

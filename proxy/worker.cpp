@@ -28,13 +28,14 @@ constexpr int reads_in_a_row_max = 4;
 
 }  // namespace
 
-Worker::Worker(const engine::EngineOptions& options, engine::ClientIds ids, SharedCounts& shared, Hooks hooks)
+Worker::Worker(const engine::EngineOptions& options, engine::WorkerName name, SharedCounts& shared,
+               Hooks hooks)
     : work_(context_.get_executor()),
       resolver_(context_),
       tick_(context_),
       shared_(shared),
       hooks_(std::move(hooks)),
-      engine_(*this, options, ids, std::chrono::steady_clock::now()) {}
+      engine_(*this, options, name, std::chrono::steady_clock::now()) {}
 
 Worker::~Worker() {
   join();

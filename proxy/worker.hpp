@@ -27,6 +27,7 @@ namespace fairlead::proxy {
 struct SharedCounts {
   std::uint32_t clients_max = 0;
   std::atomic<std::uint32_t> clients{0};
+  std::atomic<std::uint64_t> last_client_id{0};
 };
 
 class Worker final : private engine::Io {
@@ -37,7 +38,7 @@ class Worker final : private engine::Io {
     std::function<void()> drained;  // once, after drain()
   };
 
-  Worker(const engine::EngineOptions& options, engine::ClientIds ids, SharedCounts& shared, Hooks hooks);
+  Worker(const engine::EngineOptions& options, engine::WorkerName name, SharedCounts& shared, Hooks hooks);
   ~Worker() override;
 
   /// Takes over the descriptors; accepts from start() on.
@@ -68,6 +69,7 @@ class Worker final : private engine::Io {
   void connect(engine::ConnId id, const resp::Address& address) override;
   void close(engine::ConnId id) override;
   void signal(const health::Signal& signal) override;
+  std::uint64_t next_client_id() override { return ++shared_.last_client_id; }
   std::uint32_t broadcast(const engine::ClientQuery& query) override;
   engine::ConnectionNames names(engine::ConnId id) override;
 

@@ -14,6 +14,9 @@ namespace fairlead::engine {
 
 }  // namespace fairlead::engine
 
+/// For a place that is never reached; `why` is a string literal that says why.
+#define FAIRLEAD_UNREACHABLE(why) ::fairlead::engine::check_failed(why, __FILE__, __LINE__)
+
 #define FAIRLEAD_CHECK(condition)                                       \
   do {                                                                  \
     if (!(condition)) [[unlikely]]                                      \

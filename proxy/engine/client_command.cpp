@@ -205,7 +205,7 @@ std::optional<ClientQuery> parse_client_query(CommandId id, const CommandView& c
       fits = true;
       break;
     default:
-      FAIRLEAD_CHECK(!"only commands that ask all workers come here");
+      FAIRLEAD_UNREACHABLE("only commands that ask all workers come here");
   }
   if (!fits) return std::nullopt;
   return query;

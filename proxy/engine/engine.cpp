@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds signal_repeat{1000};
 
 }  // namespace
 
-Engine::Engine(Io& io, const EngineOptions& options, ClientIds ids, TimePoint now)
+Engine::Engine(Io& io, const EngineOptions& options, WorkerName worker, TimePoint now)
     : io_(io),
       options_(options),
       wheel_(now),
@@ -28,8 +28,7 @@ Engine::Engine(Io& io, const EngineOptions& options, ClientIds ids, TimePoint no
       gate_(options.limits.hold_max, now),
       table_(resp::CommandTable::built_in()),
       denied_by_default_(resp::denied_by_default()),
-      ids_(ids),
-      worker_(ids),
+      worker_(worker),
       now_(now) {
   apply_policy();
 }
@@ -43,8 +42,7 @@ ConnId Engine::on_accept(TimePoint now) {
     ++stats_.clients_refused;
     return {};
   }
-  Session* session = sessions_.create(ids_.first, options_.limits.command);
-  ids_.first += ids_.step;
+  Session* session = sessions_.create(io_.next_client_id(), options_.limits.command);
   session->mode.authenticated = authenticated_at_first();
   session->last_bytes_at = now;
   if (options_.limits.idle_max.count() > 0) watch_time(*session, now);

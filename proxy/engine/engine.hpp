@@ -41,10 +41,10 @@
 
 namespace fairlead::engine {
 
-/// CLIENT ID is unique in the process: worker `first` of `step` counts first, first + step, ...
-struct ClientIds {
-  std::uint64_t first = 1;
-  std::uint64_t step = 1;
+/// Which worker of how many an Engine serves, as INFO tells; the first is 1.
+struct WorkerName {
+  std::uint32_t number = 1;
+  std::uint32_t count = 1;
 };
 
 /// A frame or reply of this size makes its session heavy: it moves to the bulk lane.
@@ -62,7 +62,7 @@ constexpr std::chrono::seconds hub_retry_pause{1};
 
 class Engine {
  public:
-  Engine(Io& io, const EngineOptions& options, ClientIds ids, health::TimePoint now);
+  Engine(Io& io, const EngineOptions& options, WorkerName worker, health::TimePoint now);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -294,8 +294,7 @@ class Engine {
 
   SlotArray<Session> sessions_{Side::client};
   std::vector<std::unique_ptr<Session>> closed_sessions_;  // freed at the end of the turn
-  ClientIds ids_;
-  const ClientIds worker_;  // as it was at first: tells which worker of how many this is
+  const WorkerName worker_;
   bool draining_ = false;
 
   HookedList<Session, &Session::wait_hook> held_sessions_;

@@ -21,8 +21,8 @@ bool Engine::answer_info(Session& session, const resp::CommandView& command) {
 std::string Engine::info_section() const {
   InfoFacts facts;
   facts.version = options_.program_version;
-  facts.worker = worker_.first;
-  facts.workers = worker_.step;
+  facts.worker = worker_.number;
+  facts.workers = worker_.count;
   facts.clients = stats_.clients_now;
   facts.links = stats_.links_now;
   facts.leases = stats_.leases_now;

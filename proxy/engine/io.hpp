@@ -72,6 +72,9 @@ class Io {
   Io& operator=(const Io&) = delete;
   virtual ~Io() = default;
 
+  /// CLIENT ID of a client that connects now: unique in the process, and greater than all before, as Redis
+  /// promises.
+  [[nodiscard]] virtual std::uint64_t next_client_id() = 0;
   /// One non-blocking gather write.
   virtual WriteResult write(ConnId id, std::span<const ConstBytes> buffers) = 0;
   /// Report on_writable once, when the connection takes bytes again.

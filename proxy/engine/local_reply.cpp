@@ -270,8 +270,7 @@ LocalAction local_reply(Session& session, const resp::CommandSpec& spec, const C
     default:
       break;
   }
-  FAIRLEAD_CHECK(!"a command that is routed here has its answer here");
-  return LocalAction::none;
+  FAIRLEAD_UNREACHABLE("a command that is routed here has its answer here");
 }
 
 namespace {

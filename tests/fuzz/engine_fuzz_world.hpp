@@ -32,6 +32,7 @@ class FuzzIo final : public engine::Io {
   };
   using Name = std::pair<std::uint32_t, std::uint32_t>;
 
+  std::uint64_t next_client_id() override { return ++last_client_id; }
   engine::WriteResult write(engine::ConnId id, std::span<const engine::ConstBytes> buffers) override;
   void wait_writable(engine::ConnId id) override { at(id).waits_writable = true; }
   void set_reading(engine::ConnId id, engine::Reading reading) override { at(id).reading = reading; }
@@ -46,6 +47,7 @@ class FuzzIo final : public engine::Io {
 
   std::map<Name, Connection> clients;
   std::map<Name, Connection> links;
+  std::uint64_t last_client_id = 0;
   std::uint64_t route = 0;  // the route of now; links of another one must not be written to
 };
 

@@ -43,6 +43,7 @@ class FakeIo final : public Io {
     }
     return {WriteStatus::done, total};
   }
+  std::uint64_t next_client_id() override { return std::exchange(client_id, client_id + client_id_step); }
   void wait_writable(ConnId id) override { at(id).waits_writable = true; }
   void set_reading(ConnId id, Reading reading) override { at(id).reading = reading; }
   void connect(ConnId id, const resp::Address& address) override {
@@ -67,6 +68,8 @@ class FakeIo final : public Io {
   std::vector<health::Signal> signals;
   std::vector<ClientQuery> queries;
   std::uint32_t peers = 0;  // how many other workers there are said to be
+  std::uint64_t client_id = 1;
+  std::uint64_t client_id_step = 1;
   std::size_t writes = 0;
 };
 
@@ -74,8 +77,11 @@ enum class Chunking { whole, single_bytes };
 
 class World {
  public:
-  explicit World(EngineOptions options = {}, Chunking chunking = Chunking::whole, ClientIds ids = {1, 1})
-      : engine(io, options, ids, now), chunking_(chunking) {}
+  explicit World(EngineOptions options = {}, Chunking chunking = Chunking::whole, WorkerName name = {})
+      : engine(io, options, name, now), chunking_(chunking) {
+    io.client_id = name.number;  // so that two worlds make no id twice
+    io.client_id_step = name.count;
+  }
 
   /// A steady topology with this master.
   void publish(const std::string& host, std::uint64_t term = 1,
@@ -194,8 +200,8 @@ using Strings = std::vector<std::string>;
 
 /// A world with a master, and its first shared link ready.
 struct ReadyWorld : World {
-  explicit ReadyWorld(EngineOptions options = {}, Chunking chunking = Chunking::whole, ClientIds ids = {1, 1})
-      : World(options, chunking, ids) {
+  explicit ReadyWorld(EngineOptions options = {}, Chunking chunking = Chunking::whole, WorkerName name = {})
+      : World(options, chunking, name) {
     publish("a");
     const ConnId first = client();
     feed(first, "GET warm\r\n");
