@@ -60,7 +60,8 @@ enum class LeaseSpan : std::uint8_t {
   one_unknown,   // until its reply came; the link is closed then, since the command may have left state on it
   transaction,   // MULTI, WATCH: until EXEC, DISCARD, UNWATCH
   subscription,  // until the last channel is unsubscribed
-  rest,          // until the session ends or is RESET: MONITOR, CLIENT TRACKING, SCRIPT DEBUG ...
+  tracking,      // until CLIENT TRACKING OFF
+  rest,          // until the session ends or is RESET: MONITOR, SCRIPT DEBUG ...
 };
 
 /// Commands that fairlead treats by name. Everything else is `other`.

@@ -93,8 +93,8 @@ constexpr Override overrides[] = {
 
     // They turn the connection into something else, and nothing but RESET or its end turns it back.
     {"monitor", leased, Span::rest},
-    {"client|tracking", leased, Span::rest},
-    {"client|caching", leased, Span::rest},
+    {"client|tracking", leased, Span::tracking},
+    {"client|caching", leased, Span::tracking},
     {"script|debug", leased, Span::rest},
 
     // They change who is master, or end the server: the business of Sentinel and of the operator, who may

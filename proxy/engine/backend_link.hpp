@@ -27,7 +27,8 @@ enum class LinkState : std::uint8_t { connecting, login, ready, draining, closed
 struct LinkKey {
   resp::Version version = resp::Version::resp2;
   std::uint32_t db = 0;
-  std::uint32_t lane = 0;               // which of links_per_server; the named ones below are apart
+  bool db_kept = false;    // `user` logged in where the session was already: it needs no right to SELECT it
+  std::uint32_t lane = 0;  // which of links_per_server; the named ones below are apart
   const health::Login* user = nullptr;  // interned by the Engine; null: fairlead's own login
 
   friend bool operator==(const LinkKey&, const LinkKey&) = default;
@@ -81,6 +82,7 @@ struct BackendLink {
   UserHub* hub = nullptr;      // whose subscriptions it carries
   bool leased = false;         // not shared: leased now, or idle among the leasable
   bool unclean = false;        // may carry state of its last owner: closed instead of used again
+  bool named = false;          // CLIENT SETNAME was said on it
   bool write_blocked = false;
   std::int64_t subscription_count = 0;  // as the server last confirmed, in stream order
   Timer timer;                          // connect and login, or the end of draining

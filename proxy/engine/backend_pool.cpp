@@ -29,7 +29,7 @@ bool BackendPool::set_route(const health::Route& route) {
 std::size_t BackendPool::KeyHash::operator()(const LinkKey& key) const {
   std::size_t hash = reinterpret_cast<std::uintptr_t>(key.user);
   boost::hash_combine(hash, (static_cast<std::uint64_t>(key.db) << 32) |
-                                (static_cast<std::uint64_t>(key.lane) << 8) |
+                                (static_cast<std::uint64_t>(key.lane) << 8) | (key.db_kept ? 4U : 0U) |
                                 static_cast<std::uint64_t>(key.version));
   return hash;
 }

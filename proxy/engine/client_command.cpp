@@ -174,9 +174,9 @@ void QueryAnswer::merge(QueryAnswer&& other) {
   killed += other.killed;
   user_is_known = user_is_known || other.user_is_known;
   asker_is_hit = asker_is_hit || other.asker_is_hit;
-  if (other.blocked_server_id != 0) {
-    blocked_server_id = other.blocked_server_id;
-    blocked_run_id = std::move(other.blocked_run_id);
+  if (other.link_server_id != 0) {
+    link_server_id = other.link_server_id;
+    link_run_id = std::move(other.link_run_id);
   }
 }
 
@@ -236,6 +236,8 @@ void append_query_reply(std::string& out, const ClientQuery& query, QueryAnswer&
     case QueryKind::unpause:
       resp::append_simple(out, "OK");
       break;
+    case QueryKind::locate:
+      break;  // the Engine asks for itself
   }
 }
 
@@ -254,6 +256,8 @@ std::string permission_probe(const ClientQuery& query) {
     case QueryKind::pause:
     case QueryKind::unpause:  // has no wrong arguments: who may pause may end it
       resp::append_command(probe, {"CLIENT", "PAUSE", "x"});
+      break;
+    case QueryKind::locate:
       break;
   }
   return probe;

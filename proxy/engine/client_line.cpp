@@ -62,7 +62,7 @@ void append_client_line(std::string& out, const ClientFacts& facts) {
   if (facts.waits_to_write) out += 'w';
   field(out, "cmd", facts.command);
   field(out, "user", facts.user);
-  field(out, "redir", facts.tracking ? 0 : -1);
+  field(out, "redir", facts.tracking ? facts.redirect : -1);
   field(out, "resp", static_cast<int>(facts.version));
   out += '\n';
 }

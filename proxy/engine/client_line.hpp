@@ -36,6 +36,7 @@ struct ClientFacts {
   bool in_multi = false;
   bool blocked = false;  // waits: in the server, for a master, or for the end of a pause
   bool tracking = false;
+  std::int64_t redirect = 0;  // the client that gets the invalidations; 0: itself
   bool watch_failed = false;
   bool closing = false;
   bool no_evict = false;

@@ -12,7 +12,14 @@
 
 namespace fairlead::engine {
 
-enum class QueryKind : std::uint8_t { list, kill, unblock, pause, unpause };
+enum class QueryKind : std::uint8_t {
+  list,
+  kill,
+  unblock,
+  pause,
+  unpause,
+  locate,  // which of the server's connections is the client's own link
+};
 
 /// Redis' classes of clients. fairlead has neither replicas nor masters among its clients: those match
 /// nobody.
@@ -53,12 +60,12 @@ struct ClientEntry {
 };
 
 struct QueryAnswer {
-  std::vector<ClientEntry> clients;     // list
-  std::uint64_t killed = 0;             // kill
-  bool user_is_known = false;           // kill: somebody is logged in as the user of the filter
-  bool asker_is_hit = false;            // kill: the asker is one of them; it is closed when it has its answer
-  std::uint64_t blocked_server_id = 0;  // unblock: what the server calls the blocked connection; 0: nobody
-  std::string blocked_run_id;           // unblock: and which server that is
+  std::vector<ClientEntry> clients;  // list
+  std::uint64_t killed = 0;          // kill
+  bool user_is_known = false;        // kill: somebody is logged in as the user of the filter
+  bool asker_is_hit = false;         // kill: the asker is one of them; it is closed when it has its answer
+  std::uint64_t link_server_id = 0;  // unblock, locate: what the server calls the client's link; 0: nobody
+  std::string link_run_id;           // and which server that is
 
   /// Adds what another worker answered.
   void merge(QueryAnswer&& other);

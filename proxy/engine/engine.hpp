@@ -16,6 +16,7 @@
 //   engine_hub.cpp       the upstream links of subscriptions
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
 //   engine_lease.cpp     which link a session sends to; leases; raw sessions
+//   engine_tracking.cpp  CLIENT TRACKING: invalidations and who gets them
 //   engine_clients.cpp   what one client asks about all others
 //   engine_info.cpp      INFO's section, CLIENT PAUSE
 #pragma once
@@ -121,6 +122,15 @@ class Engine {
   using HookedList = boost::intrusive::list<T, boost::intrusive::member_hook<T, ListHook, Hook>,
                                             boost::intrusive::constant_time_size<false>>;
 
+  /// A client that waits for other workers' answers.
+  struct PendingQuery {
+    ClientQuery query;
+    ConnId session;
+    std::uint32_t awaited = 0;  // workers that have not answered
+    health::TimePoint deadline{};
+    QueryAnswer answer;
+  };
+
   // engine.cpp
   void close_session(Session& session);
   void finish_if_done(Session& session);
@@ -158,14 +168,29 @@ class Engine {
   void reset_session(Session& session);
   void drop_lease(Session& session);
   void end_lease_if_free(Session& session);
+  void name_link(Session& session);
+  void switch_protocol(Session& session);
   [[nodiscard]] LinkKey key_of(const Session& session) const;
   void hold(Session& session);
   void give_up_hold(Session& session);
   [[nodiscard]] bool held_too_long(const Session& session) const;
 
+  // engine_tracking.cpp
+  bool locate_redirect(Session& session, const resp::CommandSpec* spec, const resp::CommandView& command,
+                       health::TimePoint now);
+  void on_located(Session& session, const PendingQuery& pending);
+  bool lose_tracking(Session& session);
+  void end_tracking(Session& session);
+  bool append_tracking(Session& session, BackendLink& link, Request* request,
+                       const resp::CommandView& command);
+  void on_push_part(BackendLink& link, const Bytes& part, resp::ScanStatus status);
+  void name_redirect(const Session& session, Request& request);
+  void track_again(Session& session, BackendLink& link);
+
   // engine_login.cpp
   Handled ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,
                                const resp::CommandView& command, health::TimePoint now);
+  BackendLink* login_link(health::TimePoint now);
   void on_login_judged(BackendLink& link, Session& session, Request& request);
   [[nodiscard]] UserPtr intern(health::Login login);
   [[nodiscard]] bool authenticated_at_first() const;
@@ -247,14 +272,6 @@ class Engine {
   [[nodiscard]] std::string master_down_text() const;
 
   // engine_clients.cpp
-  /// A client that waits for other workers' answers.
-  struct PendingQuery {
-    ClientQuery query;
-    ConnId session;
-    std::uint32_t awaited = 0;  // workers that have not answered
-    health::TimePoint deadline{};
-    QueryAnswer answer;
-  };
   Handled handle_clients(Session& session, const resp::CommandSpec& spec, const resp::CommandView& command,
                          health::TimePoint now);
   Handled ask_permission(Session& session, Request* request, ClientQuery query, health::TimePoint now);
@@ -269,6 +286,7 @@ class Engine {
   [[nodiscard]] ClientFacts facts_of(const Session& session, health::TimePoint now);
   [[nodiscard]] bool matches(const ClientFilter& filter, const Session& session);
   [[nodiscard]] static bool blocked_in_server(const Session& session);
+  void answer_locate(const ClientQuery& query, QueryAnswer& answer);
   void answer_unblock(const ClientQuery& query, QueryAnswer& answer);
   [[nodiscard]] bool stopped_by_pause(const Session& session) const;
   void release_paused();

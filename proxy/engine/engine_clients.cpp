@@ -164,6 +164,10 @@ void Engine::expire_queries(TimePoint now) {
 void Engine::finish_query(PendingQuery pending, TimePoint now) {
   Session* session = sessions_.find(pending.session);
   if (session == nullptr) return;
+  if (pending.query.kind == QueryKind::locate) {
+    on_located(*session, pending);
+    return;
+  }
   Request* request = asking_request(*session);
   FAIRLEAD_CHECK(request != nullptr);
   if (finish_in_server(*session, request, pending, now)) return;
@@ -197,12 +201,12 @@ bool Engine::finish_in_server(Session& session, Request* request, const PendingQ
   const ClientQuery& query = pending.query;
   const QueryAnswer& answer = pending.answer;
   // Another server may have given the same number to somebody else.
-  const bool unblocks = query.kind == QueryKind::unblock && answer.blocked_server_id != 0 &&
-                        answer.blocked_run_id == pool_.route().run_id;
+  const bool unblocks = query.kind == QueryKind::unblock && answer.link_server_id != 0 &&
+                        answer.link_run_id == pool_.route().run_id;
   if (!gate_.open() || !(unblocks || query.kind == QueryKind::unpause)) return false;
   text_.clear();
   if (unblocks) {
-    resp::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(answer.blocked_server_id),
+    resp::append_command(text_, {"CLIENT", "UNBLOCK", std::to_string(answer.link_server_id),
                                  query.unblock_mode == UnblockMode::error ? "ERROR" : "TIMEOUT"});
   } else {
     resp::append_command(text_, {"CLIENT", "UNPAUSE"});
@@ -264,6 +268,9 @@ QueryAnswer Engine::answer_query(const ClientQuery& query, TimePoint now) {
     case QueryKind::unblock:
       answer_unblock(query, answer);
       break;
+    case QueryKind::locate:
+      answer_locate(query, answer);
+      break;
     case QueryKind::pause:
       pause_.begin(query.pause_scope, query.pause_for, now);
       break;
@@ -299,8 +306,18 @@ void Engine::answer_unblock(const ClientQuery& query, QueryAnswer& answer) {
   sessions_.for_each([&](const Session& session) {
     if (!matches(query.filter, session) || !blocked_in_server(session)) return;
     if (session.lease->route_serial != pool_.route_serial()) return;
-    answer.blocked_server_id = session.lease->login.server_client_id();
-    answer.blocked_run_id = pool_.route().run_id;
+    answer.link_server_id = session.lease->login.server_client_id();
+    answer.link_run_id = pool_.route().run_id;
+  });
+}
+
+void Engine::answer_locate(const ClientQuery& query, QueryAnswer& answer) {
+  sessions_.for_each([&](const Session& session) {
+    const BackendLink* lease = session.lease;
+    if (!matches(query.filter, session) || lease == nullptr) return;
+    if (lease->state != LinkState::ready || lease->route_serial != pool_.route_serial()) return;
+    answer.link_server_id = lease->login.server_client_id();
+    answer.link_run_id = pool_.route().run_id;
   });
 }
 
@@ -338,6 +355,8 @@ ClientFacts Engine::facts_of(const Session& session, TimePoint now) {
   facts.in_multi = mode.in_multi;
   facts.blocked = session.on_hold || session.wait == Wait::pause || blocked_in_server(session);
   facts.tracking = mode.tracking;
+  if (const SessionExtras* extras = session.extras_or_null())
+    facts.redirect = extras->tracking.redirect_client;
   facts.watch_failed = mode.watch_lost;
   facts.closing = session.ending == Ending::after_replies;
   facts.no_evict = mode.no_evict;

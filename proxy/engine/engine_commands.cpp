@@ -223,13 +223,8 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
     if (!may_dispatch(session, now, &handled)) return handled;
   }
   const bool login = spec.id == CommandId::auth || spec.id == CommandId::hello;
-  if (login && session.mode.subscribed && names_a_user(spec.id, command)) {
-    // The link that has the subscriptions is another user's.
-    resp::append_error(text_, "ERR fairlead: the user cannot be changed while subscribed; unsubscribe first");
-    answer(session, text_);
-    return Handled::consumed;
-  }
-  if (login && options_.client_password.empty() && names_a_user(spec.id, command)) {
+  const bool to_be_judged = session.lease != nullptr || names_a_user(spec.id, command);
+  if (login && options_.client_password.empty() && to_be_judged) {
     return ask_server_to_log_in(session, spec, command, now);
   }
   const LocalContext context{options_, pool_.route().redis_version};
@@ -237,6 +232,8 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
   ++stats_.commands_local;
   if (action == LocalAction::login_failed) ++stats_.login_failures;
   if (action == LocalAction::reset) reset_session(session);
+  if (spec.id == CommandId::hello && session.lease != nullptr) switch_protocol(session);
+  if (spec.id == CommandId::client_setname && session.mode.pinned) name_link(session);
   answer(session, text_);
   if (action == LocalAction::close && session.ending != Ending::now) {
     session.in.clear();
@@ -290,10 +287,12 @@ Engine::Handled Engine::handle_select(Session& session, const CommandView& comma
   // Only the server knows how many databases it has: the answer is that of the login on the new link.
   LinkKey key = key_of(session);
   key.db = static_cast<std::uint32_t>(db);
+  key.db_kept = false;
   BackendLink* link = pool_.shared(key, session.user, now);
   ++stats_.commands_local;
   if (link->state == LinkState::ready) {
     session.db = key.db;
+    session.mode.db_kept = false;
     resp::append_simple(text_, "OK");
     answer(session, text_);
     return Handled::consumed;
@@ -344,7 +343,7 @@ Engine::Handled Engine::handle_discarded(Session& session, CommandId id) {
 
 LinkKey Engine::key_of(const Session& session) const {
   const std::uint32_t lane = session.heavy ? bulk_lane : session.id.index % options_.links_per_server;
-  return {session.mode.version, session.db, lane, session.user.get()};
+  return {session.mode.version, session.db, session.mode.db_kept, lane, session.user.get()};
 }
 
 bool Engine::may_dispatch(Session& session, TimePoint now, Handled* handled) {
@@ -402,6 +401,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   Handled handled = Handled::consumed;
   if (!may_dispatch(session, now, &handled)) return handled;
   if (read.frame_bytes >= bulk_bytes_min) become_heavy(session);
+  if (!locate_redirect(session, spec, read.command, now)) return Handled::wait;
   BackendLink* link = link_for(session, routing.kind, now);
   if (link == nullptr) return Handled::wait;
 
@@ -417,7 +417,9 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
     // Taken along now: the next block may have a SELECT of its own before this one is answered.
     request->select_db = std::exchange(session.extras().transaction_db, -1);
   }
-  append_frame(session, *link, request, read);
+  if (request->id != CommandId::client_tracking || !append_tracking(session, *link, request, read.command)) {
+    append_frame(session, *link, request, read);
+  }
   session.slots.push_back(request);
   ++session.in_flight;
   session.link_in_use = link->id;
@@ -483,6 +485,10 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
       traits.repeatable = true;
       break;
     }
+    case CommandId::client_getredir:
+    case CommandId::client_trackinginfo:
+      request.names_redirect = !session.mode.in_multi;
+      break;
     case CommandId::info:
       if (session.mode.in_multi) break;
       request.adds_section = info_need(command) != InfoNeed::server;

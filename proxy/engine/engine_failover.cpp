@@ -65,9 +65,10 @@ void Engine::retire(BackendLink& link, TimePoint now) {
     pool_.close(link);
     return;
   }
-  const bool bound = link.owner != nullptr &&
-                     (link.owner->mode.in_multi || link.owner->mode.watching || link.owner->mode.subscribed ||
-                      link.owner->mode.raw || (link.busy() && link.fifo.front()->traits.blocking));
+  const bool bound =
+      link.owner != nullptr && (link.owner->mode.in_multi || link.owner->mode.watching ||
+                                link.owner->mode.subscribed || link.owner->mode.tracking ||
+                                link.owner->mode.raw || (link.busy() && link.fifo.front()->traits.blocking));
   if (link.state != LinkState::ready || bound) {
     lose(link, now);
     return;
@@ -125,7 +126,8 @@ void Engine::on_connected(ConnId id, TimePoint) {
   FAIRLEAD_CHECK(link->state == LinkState::connecting);
   link->state = LinkState::login;
   link->greeting.append_copy(
-      buffers_, link->login.begin(link->user ? *link->user : options_.server_login, link->key.version,
+      buffers_, link->login.begin(link->user ? *link->user : options_.server_login,
+                                  link->key.db_kept ? &options_.server_login : nullptr, link->key.version,
                                   link->key.db, link->leased ? LinkUse::leased : LinkUse::shared));
   mark_dirty(*link);
 }
@@ -146,6 +148,8 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
     case LoginResult::ready:
       on_ready(link);
       return;
+    case LoginResult::busy:
+      // As on a connection that has this database already: a script runs, and everybody hears so.
     case LoginResult::bad_database:
       // Only SELECT asks for a database that no link had before, and it waits at the front.
       refuse_all(link, link.login.error());
@@ -283,7 +287,7 @@ void Engine::lose_owner(Session& session) {
     stop_reading_and_end(session);
     return;
   }
-  if (mode.db_unknown) {
+  if (mode.db_unknown || (mode.tracking && !lose_tracking(session))) {
     ++stats_.raw_closed;
     close_session(session);
     return;
@@ -296,7 +300,7 @@ void Engine::lose_owner(Session& session) {
     mode.watching = false;
     mode.watch_lost = true;
   }
-  if (session.has_subscriptions()) {
+  if (session.has_subscriptions() || mode.tracking) {
     session.resubscribe = true;
     hold(session);
     update_reading(session);
@@ -386,7 +390,8 @@ bool Engine::subscribe_again(Session& session, TimePoint now) {
   BackendLink* link = link_for(session, RouteKind::leased, now);
   if (link == nullptr) return false;
   session.resubscribe = false;
-  ++stats_.resubscribed;
+  track_again(session, *link);
+  if (session.has_subscriptions()) ++stats_.resubscribed;
   constexpr std::pair<ChannelKind, resp::CommandId> kinds[] = {
       {ChannelKind::channel, resp::CommandId::subscribe},
       {ChannelKind::pattern, resp::CommandId::psubscribe},

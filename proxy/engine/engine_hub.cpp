@@ -79,7 +79,7 @@ void Engine::tend(UserHub& hub, TimePoint now) {
     if (!gate_.open()) {
       hold_subscribes(hub);
     } else if (hub.names.wants_upstream() && now >= hub.not_before) {
-      hub.link = pool_.shared({hub.version, 0, hub_lane, hub.user.get()}, hub.user, now);
+      hub.link = pool_.shared({hub.version, 0, false, hub_lane, hub.user.get()}, hub.user, now);
       hub.link->hub = &hub;
     }
   } else if (!orders.empty()) {

@@ -13,8 +13,8 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
   const LinkKey key = key_of(session);
   if (session.lease != nullptr) {
     const LinkKey& have = session.lease->key;
-    const bool fits = have.version == key.version && have.db == key.db && have.user == key.user &&
-                      session.lease->state != LinkState::draining;
+    const bool fits = have.version == key.version && have.db == key.db && have.db_kept == key.db_kept &&
+                      have.user == key.user && session.lease->state != LinkState::draining;
     if (fits) return session.lease;
     if (session.mode.db_unknown) {
       close_session(session);  // on another link its commands would go to a database that it did not choose
@@ -51,6 +51,7 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
   }
   session.lease = link;
   session.mode.has_lease = true;
+  if (session.mode.pinned) name_link(session);
   return link;
 }
 
@@ -58,7 +59,8 @@ void Engine::end_lease_if_free(Session& session) {
   if (session.lease == nullptr || session.in_flight > 0 || session.held > 0) return;
   SessionMode& mode = session.mode;
   if (mode.subscribed && !session.has_subscriptions() && !session.resubscribe) mode.subscribed = false;
-  if (mode.in_multi || mode.watching || mode.subscribed || mode.raw || mode.pinned || mode.db_unknown) return;
+  const bool in_use = mode.in_multi || mode.watching || mode.subscribed || mode.tracking;
+  if (in_use || mode.raw || mode.pinned || mode.db_unknown) return;
   drop_lease(session);
 }
 
@@ -78,6 +80,33 @@ void Engine::drop_lease(Session& session) {
   }
   pool_.end_lease(*link);
   if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
+}
+
+/// pool-mode = session: the server's lists and its slow log call the link what its client calls itself.
+void Engine::name_link(Session& session) {
+  const SessionExtras* extras = session.extras_or_null();
+  if (session.lease == nullptr || extras == nullptr) return;
+  if (extras->name.empty() && !session.lease->named) return;
+  session.lease->named = true;
+  Request* request = slab_.take();
+  request->kind = RequestKind::swallow;
+  text_.clear();
+  resp::append_command(text_, {"CLIENT", "SETNAME", extras->name});
+  session.lease->append(buffers_, request, text_);
+  mark_dirty(*session.lease);
+}
+
+/// HELLO was answered here: the session's own link follows.
+void Engine::switch_protocol(Session& session) {
+  BackendLink& link = *session.lease;
+  if (link.key.version == session.mode.version) return;
+  link.key.version = session.mode.version;
+  Request* request = slab_.take();
+  request->kind = RequestKind::swallow;
+  std::string frame;
+  resp::append_command(frame, {"HELLO", session.mode.version == resp::Version::resp3 ? "3" : "2"});
+  link.append(buffers_, request, frame);
+  mark_dirty(link);
 }
 
 // --- Raw sessions
@@ -106,9 +135,6 @@ Engine::Handled Engine::dispatch_raw(Session& session, const resp::CommandResult
   session.mode.raw = true;
   const CommandId id = session.last_command != nullptr ? session.last_command->id : CommandId::other;
   if (id == CommandId::monitor) session.mode.monitor = true;
-  if (id == CommandId::client_tracking && read.command.size() > 2) {
-    session.mode.tracking = parse_switch(read.command[2]) == Switch::on;
-  }
   link->unclean = true;
   if (read.canonical) {
     link->out.append(buffers_, session.in.share(read.frame_bytes));

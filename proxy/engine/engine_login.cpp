@@ -1,6 +1,9 @@
 // AUTH and HELLO AUTH that a server judges: fairlead has no password of its own for clients, so Redis' users
 // and their ACLs hold. The question travels on a link that carries nothing but such questions; afterwards the
 // session uses links that are logged in as its user.
+#include <string>
+#include <vector>
+
 #include "proxy/engine/check.hpp"
 #include "proxy/engine/engine.hpp"
 #include "proxy/engine/local_reply.hpp"
@@ -58,6 +61,7 @@ Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::Comma
                                              const CommandView& command, TimePoint now) {
   PendingLogin pending;
   health::Login login;
+  bool names_user = true;
   if (spec.id == CommandId::hello) {
     const HelloArguments hello = read_hello(command, session.mode);
     if (!hello.error.empty()) {
@@ -68,7 +72,8 @@ Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::Comma
     pending.is_hello = true;
     pending.version = hello.version;
     if (hello.name) pending.name.emplace(*hello.name);
-    login = {std::string(hello.username), std::string(hello.password)};
+    if (hello.has_login) login = {std::string(hello.username), std::string(hello.password)};
+    names_user = hello.has_login;
   } else if (command.size() == 2) {
     login = {"", std::string(command[1])};
   } else {
@@ -80,29 +85,46 @@ Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::Comma
     set_wait(session, Wait::drain);  // what came before is executed as the user of before
     return Handled::wait;
   }
-  LinkKey key;
-  key.lane = login_lane;
-  BackendLink* link = pool_.shared(key, nullptr, now);
-  text_.clear();
-  if (login.username.empty()) {
-    resp::append_command(text_, {"AUTH", login.password});
-  } else {
-    resp::append_command(text_, {"AUTH", login.username, login.password});
+  // A session with a link of its own logs in there, as on a wire: what the link knows stays.
+  const bool own_link = session.lease != nullptr;
+  BackendLink* link = own_link ? link_for(session, RouteKind::leased, now) : login_link(now);
+  if (link == nullptr) return Handled::wait;
+  std::vector<std::string> words;
+  if (own_link && pending.is_hello) {
+    const bool resp3 =
+        pending.version == 0 ? session.mode.version == resp::Version::resp3 : pending.version == 3;
+    words = {"HELLO", resp3 ? "3" : "2"};
   }
+  if (names_user) {
+    words.emplace_back("AUTH");
+    // HELLO's AUTH always has a name.
+    if (!login.username.empty() || words.size() > 1) words.push_back(login.username);
+    words.push_back(login.password);
+  }
+  text_.clear();
+  resp::append_command(text_, words);
   Request* request = slab_.take();
   request->session = &session;
   request->id = spec.id;
+  request->on_lease = own_link;
+  request->silent = session.mode.silent();
   request->traits.repeatable = true;
   if (pending.is_hello) request->override_reply = ReplyOverride::hello;
   link->append(buffers_, request, text_);
   session.slots.push_back(request);
   ++session.in_flight;
   session.link_in_use = link->id;
-  pending.user = intern(std::move(login));
+  pending.user = names_user ? intern(std::move(login)) : session.user;
   session.extras().pending_login = std::move(pending);
   mark_dirty(*link);
   set_wait(session, Wait::drain);  // who the session is decides about all that follows
   return Handled::consumed;
+}
+
+BackendLink* Engine::login_link(TimePoint now) {
+  LinkKey key;
+  key.lane = login_lane;
+  return pool_.shared(key, nullptr, now);
 }
 
 bool Engine::is_pending_login(Session& session, const Request& request) {
@@ -115,9 +137,8 @@ bool Engine::is_pending_login(Session& session, const Request& request) {
 bool Engine::log_in_again(Session& session, Request* request, TimePoint now) {
   set_wait(session, Wait::drain);
   if (session.in_flight > 0) return false;
-  LinkKey key;
-  key.lane = login_lane;
-  BackendLink* link = pool_.shared(key, nullptr, now);
+  BackendLink* link = request->on_lease ? link_for(session, RouteKind::leased, now) : login_link(now);
+  if (link == nullptr) return false;
   request->reply.clear(buffers_);
   link->append(buffers_, request, request->frame);
   --session.held;
@@ -136,13 +157,23 @@ void Engine::on_login_judged(BackendLink& link, Session& session, Request& reque
     ++stats_.login_failures;
     return;
   }
+  const bool other_user = session.user != pending.user;
   session.user = pending.user;
   session.mode.authenticated = true;
-  if (!pending.is_hello) return;
   if (pending.version != 0) {
     session.mode.version = pending.version == 3 ? resp::Version::resp3 : resp::Version::resp2;
   }
-  if (pending.name) session.extras().name = *pending.name;
+  if (other_user && session.db != 0) session.mode.db_kept = true;
+  if (request.on_lease) {
+    link.user = session.user;
+    link.key = key_of(session);
+    link.key.lane = 0;
+  }
+  if (!pending.is_hello) return;
+  if (pending.name) {
+    session.extras().name = *pending.name;
+    if (session.mode.pinned) name_link(session);
+  }
   text_.clear();
   append_hello(text_, session, {options_, pool_.route().redis_version});
   request.reply.append_copy(buffers_, text_);

@@ -69,8 +69,7 @@ void Engine::on_unexpected(BackendLink& link, TimePoint now) {
 
 void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus status, TimePoint now) {
   if (link.scanner.is_push()) {
-    // Nothing on these links asks for pushes; they never answer a command.
-    if (status == ScanStatus::complete) ++stats_.pushes_dropped;
+    on_push_part(link, part, status);
     return;
   }
   Request* request = link.fifo.front();
@@ -84,7 +83,7 @@ void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus stat
   const bool told =
       override_reply == ReplyOverride::none || (override_reply == ReplyOverride::hello && error);
   if (session != nullptr && told) {
-    if (error || request->adds_info) {
+    if (error || request->adds_info || request->names_redirect) {
       request->reply.append(buffers_, part);  // judged, or made longer, when it is whole
     } else {
       deliver(*session, request, part);
@@ -158,7 +157,8 @@ void Engine::on_subscriber_frame(BackendLink& link, const Bytes& part, ScanStatu
   } else if (request->session == nullptr) {
     link.assembly.clear(buffers_);
     complete(link, request, now);
-  } else if (request->override_reply != ReplyOverride::none) {
+  } else if (request->override_reply != ReplyOverride::none &&
+             !(request->override_reply == ReplyOverride::hello && reply.is_error())) {
     link.assembly.clear(buffers_);  // the client is told something else
     complete(link, request, now);
   } else {
@@ -252,7 +252,11 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
   request->link = nullptr;
   Session* session = request->session;
   if (session == nullptr) {
+    const bool lost_for_good = request->id == CommandId::client_tracking && link.scanner.is_error();
     slab_.give_back(buffers_, request);
+    // Tracking could not be begun again: the client must hear of it, or it would read its cache for ever.
+    if (lost_for_good && link.owner != nullptr) close_session(*link.owner);
+    if (link.state == LinkState::closed) return;
   } else if (!ask_if_permitted(link, *session, request, now)) {
     apply_answer(link, *session, *request);
     if (session->held > 0 && held_before(*session, request)) {
@@ -288,9 +292,12 @@ void Engine::apply_answer(BackendLink& link, Session& session, Request& request)
     return;
   }
   if (request.adds_info && !reply.is_error()) add_info(request);
+  if (request.ends_tracking && !reply.is_error()) end_tracking(session);
+  if (request.names_redirect && !reply.is_error()) name_redirect(session, request);
   if (request.id == CommandId::select && request.select_db >= 0 && !request.traits.in_transaction &&
       !reply.is_error()) {
     session.db = link.key.db = static_cast<std::uint32_t>(request.select_db);
+    session.mode.db_kept = link.key.db_kept = false;
     session.mode.db_unknown = false;
   }
   const bool executed = request.traits.is_exec && !reply.is_error() && !reply.is_null();
@@ -310,6 +317,7 @@ void Engine::complete_synthesised(BackendLink& link) {
       continue;
     }
     session->db = static_cast<std::uint32_t>(request->select_db);
+    session->mode.db_kept = false;
     request->reply.append_copy(buffers_, "+OK\r\n");
     answered(*session, request);
   }

@@ -23,6 +23,7 @@ enum class LoginResult : std::uint8_t {
   refused,       // AUTH: wrong password, no such user
   no_protocol,   // HELLO: an old server, or a user who may not say it
   bad_database,  // SELECT: the number is out of range
+  busy,          // SELECT: a script runs for too long
   not_master,    // ROLE says something else
   loading,       // not yet
 };
@@ -31,9 +32,9 @@ enum class LinkUse : std::uint8_t { shared, leased };
 
 class LinkLogin {
  public:
-  /// The packet to send first.
-  [[nodiscard]] std::string begin(const health::Login& login, resp::Version version, std::uint32_t db,
-                                  LinkUse use);
+  /// The packet to send first. `first`, when there is one, selects the database before `login` logs in.
+  [[nodiscard]] std::string begin(const health::Login& login, const health::Login* first,
+                                  resp::Version version, std::uint32_t db, LinkUse use);
   /// One complete reply, as the scanner describes it.
   [[nodiscard]] LoginResult on_reply(const resp::ReplyScanner& reply);
   /// The server's error, when it was one.
@@ -42,8 +43,9 @@ class LinkLogin {
   [[nodiscard]] std::uint64_t server_client_id() const { return server_client_id_; }
 
  private:
-  enum class Step : std::uint8_t { auth, hello, select, client_id, role };
-  Step steps_[5] = {};
+  enum class Step : std::uint8_t { first_auth, first_select, auth, hello, select, client_id, role };
+  Step steps_[7] = {};
+  bool selected_ = false;  // by `first`
   std::uint8_t count_ = 0;
   std::uint8_t next_ = 0;
   std::uint64_t server_client_id_ = 0;

@@ -29,19 +29,25 @@ Routing refuse_subscriber(const resp::CommandSpec* spec, const resp::CommandView
   return {spec->arity_fits(command.size()) ? RouteKind::not_while_subscribed : RouteKind::wrong_arity};
 }
 
-/// Commands that change how a connection talks; on a link of one's own they pass, without accounting of
-/// replies.
+/// The server then talks without being asked: it passes, without accounting of replies.
 bool changes_the_wire(CommandId id) {
-  switch (id) {
-    case CommandId::monitor:
-    case CommandId::client_tracking:
-    case CommandId::client_caching:
-    case CommandId::client_getredir:
-    case CommandId::client_trackinginfo:
-      return true;
-    default:
-      return false;
+  return id == CommandId::monitor;
+}
+
+/// Client-side caching: the server must know this client by a link of its own.
+bool about_tracking(CommandId id) {
+  return id == CommandId::client_tracking || id == CommandId::client_caching ||
+         id == CommandId::client_getredir || id == CommandId::client_trackinginfo;
+}
+
+/// SUBSCRIBE to the channel of invalidations, which the server sends to one connection and no other: it is
+/// the target of somebody's CLIENT TRACKING ... REDIRECT.
+bool asks_for_invalidations(CommandId id, const resp::CommandView& command) {
+  if (id != CommandId::subscribe) return false;
+  for (std::uint32_t i = 1; i < command.size(); ++i) {
+    if (command[i] == "__redis__:invalidate") return true;
   }
+  return false;
 }
 
 /// Kept here and nowhere on a link; inside MULTI the server would change its link with it instead.
@@ -102,6 +108,9 @@ Routing route_transaction(CommandId id, const SessionMode& mode) {
 }
 
 Routing route_local(CommandId id, const SessionMode& mode) {
+  if (about_tracking(id)) return {RouteKind::leased};
+  // With one link for each client the server hears whether its client is there, and says that it is busy.
+  if (mode.pinned && (id == CommandId::ping || id == CommandId::echo)) return {RouteKind::leased};
   if (id == CommandId::select) return {mode.has_lease || mode.pinned ? RouteKind::leased : RouteKind::select};
   if (about_clients(id)) return {RouteKind::clients};
   if (answered_here(id)) return {RouteKind::local};
@@ -124,7 +133,9 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
     return {spec->arity_fits(command.size()) ? RouteKind::unauthenticated : RouteKind::wrong_arity};
   }
   // What a raw session has in the hub it leaves there, too.
-  const bool hub_command = is_subscribe(id) && !mode.pinned && spec->arity_fits(command.size());
+  const bool own_link =
+      mode.pinned || mode.subscribed || (!mode.in_hub && asks_for_invalidations(id, command));
+  const bool hub_command = is_subscribe(id) && !own_link && spec->arity_fits(command.size());
   if (mode.raw && mode.in_hub && hub_command) return {RouteKind::subscription};
   if (mode.raw) return {id == CommandId::quit || id == CommandId::reset ? RouteKind::local : RouteKind::raw};
 
@@ -142,7 +153,7 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
   if (opens_or_closes_block(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
   if (mode.in_multi) return route_transaction(id, mode);
   if (hub_command) return {RouteKind::subscription};
-  if (is_subscribe(id) && !mode.pinned) return {RouteKind::wrong_arity};
+  if (is_subscribe(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
   if (changes_the_wire(id) || traits.lease == LeaseSpan::rest) return {RouteKind::raw, LeaseSpan::rest};
   if (traits.affinity == Affinity::local) {
     const bool resp2_subscriber = mode.subscribed && mode.version == resp::Version::resp2;

@@ -61,6 +61,15 @@ struct PendingLogin {
   std::optional<std::string> name;  // HELLO SETNAME
 };
 
+/// CLIENT TRACKING ON.
+struct Tracking {
+  std::int64_t redirect_client = 0;   // CLIENT ID of the client that gets the invalidations; 0: itself
+  std::uint64_t redirect_server = 0;  // what the server calls that client's link
+  std::uint64_t asked_client = 0;     // this client's link was asked for, of all workers; 0: of none
+  std::uint64_t located_server = 0;   // and is this one; no_such_link: there is none
+  std::vector<std::string> commands;  // what makes the same again on another link
+};
+
 /// What few sessions need.
 struct SessionExtras {
   std::string name;      // CLIENT SETNAME
@@ -68,6 +77,7 @@ struct SessionExtras {
   std::string lib_version;
   Subscriptions subscriptions;
   std::optional<PendingLogin> pending_login;
+  Tracking tracking;
   std::optional<ClientQuery> pending_query;  // the server is asked whether this user may
   std::int64_t transaction_db = -1;          // SELECT inside MULTI: the database after EXEC
 };

@@ -15,7 +15,7 @@ struct SessionMode {
   bool watching = false;    // WATCH without EXEC, DISCARD or UNWATCH
   bool subscribed = false;  // has, or is about to have, a channel on a link of its own (pool-mode session)
   bool in_hub = false;      // has a channel in the Engine's hub
-  bool raw = false;         // everything passes as on a wire: MONITOR, CLIENT TRACKING
+  bool raw = false;         // everything passes as on a wire: MONITOR
   bool has_lease = false;
   bool pinned = false;            // pool-mode = session: the lease is kept for the session's life
   bool transaction_lost = false;  // the link was lost after MULTI: all until EXEC or DISCARD is discarded
@@ -23,10 +23,11 @@ struct SessionMode {
       false;  // a command of the block was refused here: EXEC must abort, as Redis does it
   bool db_unknown =
       false;  // EXEC executed a SELECT that the server may have refused: only the lease knows the database
-  bool watch_lost = false;          // the link was lost after WATCH: the next EXEC must fail
+  bool db_kept = false;     // logged in since it chose its database, which it may not be allowed to SELECT
+  bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
   bool transaction_writes = false;  // a command of the block may write: CLIENT PAUSE WRITE stops its EXEC
   bool monitor = false;             // raw because of MONITOR
-  bool tracking = false;            // raw because of CLIENT TRACKING
+  bool tracking = false;            // CLIENT TRACKING ON: keeps its lease, which knows what it has read
   bool no_evict = false;            // CLIENT NO-EVICT: kept for CLIENT LIST, nobody is evicted here
   bool reply_off = false;           // CLIENT REPLY OFF
   bool reply_skip = false;          // CLIENT REPLY SKIP: this command's reply is dropped

@@ -59,7 +59,8 @@ const Names one_reply_names = {
     "blpop",         "brpop",          "brpoplpush",   "blmove",         "blmpop",        "bzpopmin",
     "bzpopmax",      "bzmpop",         "xread",        "xreadgroup",     "wait",          "script|kill",
     "function|kill", "function|stats"};
-const Names rest_names = {"monitor", "client|tracking", "client|caching", "script|debug"};
+const Names tracking_names = {"client|tracking", "client|caching"};
+const Names rest_names = {"monitor", "script|debug"};
 const std::map<std::string, LeaseSpan> refused_names = {{"shutdown", LeaseSpan::one_reply},
                                                         {"replicaof", LeaseSpan::none},
                                                         {"slaveof", LeaseSpan::none},
@@ -91,6 +92,7 @@ std::pair<Affinity, LeaseSpan> expected(const std::string& name) {
   if (transaction_names.contains(name)) return {Affinity::leased, LeaseSpan::transaction};
   if (subscription_names.contains(name)) return {Affinity::leased, LeaseSpan::subscription};
   if (one_reply_names.contains(name)) return {Affinity::leased, LeaseSpan::one_reply};
+  if (tracking_names.contains(name)) return {Affinity::leased, LeaseSpan::tracking};
   if (rest_names.contains(name)) return {Affinity::leased, LeaseSpan::rest};
   if (refused_names.contains(name)) return {Affinity::refused, refused_names.at(name)};
   return {Affinity::shared, LeaseSpan::none};

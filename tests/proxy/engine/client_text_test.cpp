@@ -118,13 +118,13 @@ TEST_CASE("answers of several workers become one reply") {
   other.clients = {{2, "two\n"}};
   other.killed = 2;
   other.asker_is_hit = true;
-  other.blocked_server_id = 9;
-  other.blocked_run_id = "r";
+  other.link_server_id = 9;
+  other.link_run_id = "r";
   answer.killed = 1;
   answer.merge(std::move(other));
   CHECK(answer.asker_is_hit);
-  CHECK(answer.blocked_server_id == 9);
-  CHECK(answer.blocked_run_id == "r");
+  CHECK(answer.link_server_id == 9);
+  CHECK(answer.link_run_id == "r");
 
   ClientQuery query;
   CHECK(replied(query, answer) == "$14\r\none\ntwo\nthree\n\r\n");

@@ -336,26 +336,62 @@ TEST_CASE("login on a link: what is said, and what each answer means") {
   resp::append_command(expected, {"HELLO", "3"});
   resp::append_command(expected, {"SELECT", "5"});
   resp::append_command(expected, {"ROLE"});
-  CHECK(login.begin({"u", "p"}, resp::Version::resp3, 5, LinkUse::shared) == expected);
+  CHECK(login.begin({"u", "p"}, nullptr, resp::Version::resp3, 5, LinkUse::shared) == expected);
   CHECK(replies(login, "+OK\r\n%0\r\n+OK\r\n") == LoginResult::in_progress);
   CHECK(replies(login, master) == LoginResult::ready);
 
   expected.clear();
   resp::append_command(expected, {"AUTH", "p"});
   resp::append_command(expected, {"ROLE"});
-  CHECK(login.begin({"", "p"}, resp::Version::resp2, 0, LinkUse::shared) == expected);
+  CHECK(login.begin({"", "p"}, nullptr, resp::Version::resp2, 0, LinkUse::shared) == expected);
   CHECK(replies(login, "-WRONGPASS no\r\n") == LoginResult::refused);
   CHECK(login.error() == "WRONGPASS no");
 
-  (void)login.begin({}, resp::Version::resp2, 9, LinkUse::shared);
+  (void)login.begin({}, nullptr, resp::Version::resp2, 9, LinkUse::shared);
   CHECK(replies(login, "-ERR DB index is out of range\r\n") == LoginResult::bad_database);
-  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::shared);
+  (void)login.begin({}, nullptr, resp::Version::resp2, 0, LinkUse::shared);
   CHECK(replies(login, "*1\r\n$5\r\nslave\r\n") == LoginResult::not_master);
-  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::shared);
+  (void)login.begin({}, nullptr, resp::Version::resp2, 0, LinkUse::shared);
   CHECK(replies(login, "-LOADING Redis is loading the dataset in memory\r\n") == LoginResult::loading);
-  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::shared);
+  (void)login.begin({}, nullptr, resp::Version::resp2, 0, LinkUse::shared);
   CHECK(replies(login, "-NOPERM this user has no permissions to run the 'role' command\r\n") ==
         LoginResult::ready);
+}
+
+TEST_CASE("login as a user who is in a database already that he may not SELECT") {
+  LinkLogin login;
+  const health::Login own{"", "own"};
+  const std::string denied = "-NOPERM this user has no permissions to run the 'select' command\r\n";
+  std::string expected;
+  resp::append_command(expected, {"AUTH", "own"});
+  resp::append_command(expected, {"SELECT", "9"});
+  resp::append_command(expected, {"AUTH", "u", "p"});
+  resp::append_command(expected, {"SELECT", "9"});
+  resp::append_command(expected, {"ROLE"});
+  CHECK(login.begin({"u", "p"}, &own, resp::Version::resp2, 9, LinkUse::shared) == expected);
+  SECTION("fairlead's own login has selected it") {
+    CHECK(replies(login, "+OK\r\n+OK\r\n+OK\r\n" + denied) == LoginResult::in_progress);
+    CHECK(replies(login, master) == LoginResult::ready);
+  }
+  SECTION("fairlead has no login of its own: the user's right decides") {
+    const std::string nobody = "-WRONGPASS x\r\n-NOAUTH Authentication required.\r\n+OK\r\n";
+    CHECK(replies(login, nobody) == LoginResult::in_progress);
+    SECTION("he may") {
+      CHECK(replies(login, "+OK\r\n" + std::string(master)) == LoginResult::ready);
+    }
+    SECTION("he may not") {
+      CHECK(replies(login, denied) == LoginResult::bad_database);
+    }
+  }
+}
+
+TEST_CASE("login while a script runs for too long") {
+  LinkLogin login;
+  const std::string busy = "-BUSY Redis is busy running a script.\r\n";
+  (void)login.begin({}, nullptr, resp::Version::resp2, 0, LinkUse::shared);
+  CHECK(replies(login, busy) == LoginResult::ready);
+  (void)login.begin({}, nullptr, resp::Version::resp2, 3, LinkUse::shared);
+  CHECK(replies(login, busy) == LoginResult::busy);
 }
 
 TEST_CASE("login on a leased link asks how the server calls it") {
@@ -363,13 +399,13 @@ TEST_CASE("login on a leased link asks how the server calls it") {
   std::string expected;
   resp::append_command(expected, {"CLIENT", "ID"});
   resp::append_command(expected, {"ROLE"});
-  CHECK(login.begin({}, resp::Version::resp2, 0, LinkUse::leased) == expected);
+  CHECK(login.begin({}, nullptr, resp::Version::resp2, 0, LinkUse::leased) == expected);
   CHECK(login.server_client_id() == 0);
   CHECK(replies(login, ":77\r\n") == LoginResult::in_progress);
   CHECK(replies(login, master) == LoginResult::ready);
   CHECK(login.server_client_id() == 77);
   // A user who may not ask gets the link all the same; and a name of the past is forgotten.
-  (void)login.begin({}, resp::Version::resp2, 0, LinkUse::leased);
+  (void)login.begin({}, nullptr, resp::Version::resp2, 0, LinkUse::leased);
   CHECK(replies(login, "-NOPERM this user has no permissions to run the 'client|id' command\r\n") ==
         LoginResult::in_progress);
   CHECK(replies(login, master) == LoginResult::ready);
