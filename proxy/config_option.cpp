@@ -83,6 +83,10 @@ void add_proxy_limits(List& list) {
                 {1ULL << 20, 1ULL << 50},
                 [](Options& o) -> std::uint64_t& { return o.engine.limits.memory_bytes_max; }));
   list.push_back(
+      make_size({"proxy", "script-cache", "--script-cache"},
+                "Scripts of clients kept for a new master, by each worker; the oldest are forgotten.", buffer,
+                [](Options& o) -> std::uint64_t& { return o.engine.limits.script_bytes_max; }));
+  list.push_back(
       make_duration({"proxy", "idle", "--idle"},
                     "Closes clients that say nothing for so long and wait for nothing; 0 is never.",
                     {milliseconds(0), hours(24 * 365)},

@@ -110,6 +110,8 @@ enum class CommandId : std::uint8_t {
   waitaof,
   info,
   script,
+  script_load,
+  script_flush,
   eval,
   evalsha,
   function,

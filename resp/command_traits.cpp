@@ -191,6 +191,8 @@ constexpr NamedId ids[] = {
     {"reset", Id::reset},
     {"role", Id::role},
     {"script", Id::script},
+    {"script|load", Id::script_load},
+    {"script|flush", Id::script_flush},
     {"select", Id::select},
     {"shutdown", Id::shutdown},
     {"spublish", Id::spublish},

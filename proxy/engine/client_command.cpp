@@ -236,6 +236,8 @@ void append_query_reply(std::string& out, const ClientQuery& query, QueryAnswer&
     case QueryKind::unpause:
       resp::append_simple(out, "OK");
       break;
+    case QueryKind::learn_script:
+    case QueryKind::forget_scripts:
     case QueryKind::locate:
       break;  // the Engine asks for itself
   }
@@ -257,6 +259,8 @@ std::string permission_probe(const ClientQuery& query) {
     case QueryKind::unpause:  // has no wrong arguments: who may pause may end it
       resp::append_command(probe, {"CLIENT", "PAUSE", "x"});
       break;
+    case QueryKind::learn_script:
+    case QueryKind::forget_scripts:
     case QueryKind::locate:
       break;
   }

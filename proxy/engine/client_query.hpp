@@ -18,7 +18,9 @@ enum class QueryKind : std::uint8_t {
   unblock,
   pause,
   unpause,
-  locate,  // which of the server's connections is the client's own link
+  learn_script,    // EVAL, SCRIPT LOAD
+  forget_scripts,  // SCRIPT FLUSH
+  locate,          // which of the server's connections is the client's own link
 };
 
 /// Redis' classes of clients. fairlead has neither replicas nor masters among its clients: those match
@@ -52,6 +54,7 @@ struct ClientQuery {
   UnblockMode unblock_mode = UnblockMode::timeout;
   PauseScope pause_scope = PauseScope::none;
   std::chrono::milliseconds pause_for{0};
+  std::string script;  // learn_script
 };
 
 struct ClientEntry {

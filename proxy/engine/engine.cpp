@@ -29,6 +29,7 @@ Engine::Engine(Io& io, const EngineOptions& options, WorkerName worker, TimePoin
       table_(resp::CommandTable::built_in()),
       denied_by_default_(resp::denied_by_default()),
       worker_(worker),
+      scripts_(options_.limits.script_bytes_max),
       now_(now) {
   apply_policy();
 }

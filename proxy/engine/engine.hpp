@@ -17,6 +17,7 @@
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
 //   engine_lease.cpp     which link a session sends to; leases; raw sessions
 //   engine_tracking.cpp  CLIENT TRACKING: invalidations and who gets them
+//   engine_scripts.cpp   scripts that a new master lacks
 //   engine_clients.cpp   what one client asks about all others
 //   engine_info.cpp      INFO's section, CLIENT PAUSE
 #pragma once
@@ -34,6 +35,7 @@
 #include "proxy/engine/limits.hpp"
 #include "proxy/engine/request.hpp"
 #include "proxy/engine/router.hpp"
+#include "proxy/engine/script_cache.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/stats.hpp"
 #include "proxy/engine/timer_wheel.hpp"
@@ -187,6 +189,15 @@ class Engine {
   void name_redirect(const Session& session, Request& request);
   void track_again(Session& session, BackendLink& link);
 
+  // engine_scripts.cpp
+  void note_script(const Session& session, BackendLink& link, resp::CommandId id,
+                   const resp::CommandView& command);
+  void load_script_again(BackendLink& link, const Request& request);
+  void learn_script(const Session& session, std::string_view source);
+  void load_script(BackendLink& link, std::string_view digest);
+  [[nodiscard]] ClientQuery script_query(QueryKind kind, std::string source);
+  void hear_of_script(const ClientQuery& query);
+
   // engine_login.cpp
   Handled ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,
                                const resp::CommandView& command, health::TimePoint now);
@@ -330,6 +341,7 @@ class Engine {
   std::vector<PendingQuery> queries_;                       // in the order of their deadlines
   std::uint64_t queries_asked_ = 0;
   ClientPause pause_;
+  ScriptCache scripts_;
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;

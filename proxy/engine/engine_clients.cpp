@@ -268,6 +268,10 @@ QueryAnswer Engine::answer_query(const ClientQuery& query, TimePoint now) {
     case QueryKind::unblock:
       answer_unblock(query, answer);
       break;
+    case QueryKind::learn_script:
+    case QueryKind::forget_scripts:
+      hear_of_script(query);
+      break;
     case QueryKind::locate:
       answer_locate(query, answer);
       break;

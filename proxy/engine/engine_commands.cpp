@@ -35,6 +35,11 @@ bool awaits_confirmation(const Session& session) {
   return false;
 }
 
+bool is_about_scripts(CommandId id) {
+  return id == CommandId::eval || id == CommandId::evalsha || id == CommandId::script_load ||
+         id == CommandId::script_flush;
+}
+
 /// What the server has in its queue since MULTI, as far as CLIENT LIST and CLIENT PAUSE want to know.
 void note_queued(SessionMode& mode, const resp::CommandSpec* spec, const CommandView& command) {
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
@@ -417,6 +422,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
     // Taken along now: the next block may have a SELECT of its own before this one is answered.
     request->select_db = std::exchange(session.extras().transaction_db, -1);
   }
+  if (spec != nullptr && is_about_scripts(spec->id)) note_script(session, *link, spec->id, read.command);
   if (request->id != CommandId::client_tracking || !append_tracking(session, *link, request, read.command)) {
     append_frame(session, *link, request, read);
   }

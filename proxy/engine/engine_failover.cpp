@@ -353,6 +353,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);
     if (link == nullptr) return false;
     r->reply.clear(buffers_);
+    load_script_again(*link, *r);
     link->append(buffers_, r, r->frame);
     --session.held;
     ++session.in_flight;

@@ -63,7 +63,7 @@ Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::Comma
   health::Login login;
   bool names_user = true;
   if (spec.id == CommandId::hello) {
-    const HelloArguments hello = read_hello(command, session.mode);
+    const HelloArguments hello = read_hello(command);
     if (!hello.error.empty()) {
       resp::append_error(text_, hello.error);
       answer(session, text_);

@@ -69,7 +69,7 @@ bool append_bad_name(std::string& out, std::string_view name) {
 
 LocalAction hello(Session& session, const CommandView& command, const LocalContext& context,
                   std::string& out) {
-  const HelloArguments arguments = read_hello(command, session.mode);
+  const HelloArguments arguments = read_hello(command);
   if (!arguments.error.empty()) {
     resp::append_error(out, arguments.error);
     return LocalAction::none;
@@ -160,10 +160,10 @@ void ping(const Session& session, const CommandView& command, const resp::Comman
 
 bool names_a_user(CommandId id, const CommandView& command) {
   if (id == CommandId::auth) return command.size() == 2 || command.size() == 3;
-  return id == CommandId::hello && read_hello(command, {}).has_login;
+  return id == CommandId::hello && read_hello(command).has_login;
 }
 
-HelloArguments read_hello(const CommandView& command, const SessionMode& mode) {
+HelloArguments read_hello(const CommandView& command) {
   HelloArguments hello;
   if (command.size() >= 2) {
     const std::string_view text = command[1];
@@ -190,10 +190,6 @@ HelloArguments read_hello(const CommandView& command, const SessionMode& mode) {
     } else {
       hello.error = "ERR Syntax error in HELLO option '" + std::string(c_string(command[i])) + "'";
     }
-  }
-  const bool changes = hello.version != 0 && hello.version != static_cast<int>(mode.version);
-  if (hello.error.empty() && changes && mode.subscribed) {
-    hello.error = "ERR fairlead: the protocol cannot be changed while subscribed; unsubscribe first";
   }
   return hello;
 }

@@ -38,7 +38,7 @@ struct HelloArguments {
   std::string_view password;
   std::optional<std::string_view> name;
 };
-[[nodiscard]] HelloArguments read_hello(const resp::CommandView& command, const SessionMode& mode);
+[[nodiscard]] HelloArguments read_hello(const resp::CommandView& command);
 void append_hello(std::string& out, const Session& session, const LocalContext& context);
 
 /// AUTH, or HELLO with AUTH: somebody must judge a password.

@@ -31,6 +31,7 @@ struct Stats {
   std::uint64_t memory_closed = 0;         // memory_bytes_max
   std::uint64_t idle_closed = 0;           // idle_max
   std::uint64_t partial_closed = 0;        // partial_command_max
+  std::uint64_t scripts_evicted = 0;       // script_bytes_max
   std::uint64_t bulk_moves = 0;            // sessions that moved to the bulk lane
   // Backend
   std::uint64_t links_opened = 0;
@@ -55,6 +56,8 @@ struct Stats {
   std::uint64_t transactions_lost = 0;  // MULTI blocks discarded because their link was lost
   std::uint64_t replies_cut = 0;        // clients closed because a reply broke off half way
   std::uint64_t raw_closed = 0;         // clients closed because their own link was lost (MONITOR ...)
+  std::uint64_t script_bytes_now = 0;   // scripts kept for a new master
+  std::uint64_t scripts_loaded = 0;     // SCRIPT LOAD said to a master that lacked what EVALSHA asked for
   std::uint64_t resubscribed = 0;       // sessions whose subscriptions were made again
   // Subscriptions shared upstream
   std::uint64_t subscriptions_lost = 0;     // clients closed because a new master refused their subscription

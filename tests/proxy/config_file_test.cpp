@@ -42,6 +42,7 @@ pipeline-depth = 7
 leased-links = 8
 link-backlog = "1mb"
 memory = "1gb"
+script-cache = "2mb"
 idle = "5m"
 partial-command = "30s"
 [backend]
@@ -97,6 +98,7 @@ format = "json"
   CHECK(options.engine.client_password == "cp");
   CHECK(options.engine.deny == std::vector<std::string>{"default", "flushall"});
   CHECK(limits.memory_bytes_max == 1ULL << 30);
+  CHECK(limits.script_bytes_max == 2U << 20);
   CHECK(limits.idle_max.count() == 300'000);
   CHECK(limits.partial_command_max.count() == 30'000);
   const auto& backend = options.backend;

@@ -256,7 +256,8 @@ TEST_CASE("traits: ids") {
   CHECK(built_in("client|no-evict").id == CommandId::client_no_evict);
   CHECK(built_in("client|setinfo").id == CommandId::client_setinfo);
   CHECK(built_in("command|docs").id == CommandId::command);
-  CHECK(built_in("script|load").id == CommandId::script);
+  CHECK(built_in("script|load").id == CommandId::script_load);
+  CHECK(built_in("script|exists").id == CommandId::script);
   CHECK(built_in("config|get").id == CommandId::config);
   CHECK(built_in("function|load").id == CommandId::function);
   CHECK(built_in("eval_ro").id == CommandId::eval);
