@@ -174,6 +174,7 @@ void QueryAnswer::merge(QueryAnswer&& other) {
   killed += other.killed;
   user_is_known = user_is_known || other.user_is_known;
   asker_is_hit = asker_is_hit || other.asker_is_hit;
+  link_pending = link_pending || other.link_pending;
   if (other.link_server_id != 0) {
     link_server_id = other.link_server_id;
     link_run_id = std::move(other.link_run_id);

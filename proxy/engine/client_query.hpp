@@ -68,6 +68,7 @@ struct QueryAnswer {
   bool user_is_known = false;        // kill: somebody is logged in as the user of the filter
   bool asker_is_hit = false;         // kill: the asker is one of them; it is closed when it has its answer
   std::uint64_t link_server_id = 0;  // unblock, locate: what the server calls the client's link; 0: nobody
+  bool link_pending = false;         // locate: the client gets a link just now; ask again
   std::string link_run_id;           // and which server that is
 
   /// Adds what another worker answered.

@@ -198,6 +198,11 @@ void Engine::watch_time(Session& session, TimePoint now) {
 }
 
 void Engine::on_session_timer(Session& session, TimePoint now) {
+  if (session.wait == Wait::query && session.extras_or_null() != nullptr &&
+      session.extras().tracking.asked_client == 0) {
+    wake(session, Wait::query);
+    return;
+  }
   const Limits& limits = options_.limits;
   const auto silent = now - session.last_bytes_at;
   const bool partial =

@@ -297,7 +297,7 @@ class Engine {
   [[nodiscard]] ClientFacts facts_of(const Session& session, health::TimePoint now);
   [[nodiscard]] bool matches(const ClientFilter& filter, const Session& session);
   [[nodiscard]] static bool blocked_in_server(const Session& session);
-  void answer_locate(const ClientQuery& query, QueryAnswer& answer);
+  void answer_locate(const ClientQuery& query, QueryAnswer& answer, health::TimePoint now);
   void answer_unblock(const ClientQuery& query, QueryAnswer& answer);
   [[nodiscard]] bool stopped_by_pause(const Session& session) const;
   void release_paused();

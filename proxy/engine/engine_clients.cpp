@@ -273,7 +273,7 @@ QueryAnswer Engine::answer_query(const ClientQuery& query, TimePoint now) {
       hear_of_script(query);
       break;
     case QueryKind::locate:
-      answer_locate(query, answer);
+      answer_locate(query, answer, now);
       break;
     case QueryKind::pause:
       pause_.begin(query.pause_scope, query.pause_for, now);
@@ -311,16 +311,6 @@ void Engine::answer_unblock(const ClientQuery& query, QueryAnswer& answer) {
     if (!matches(query.filter, session) || !blocked_in_server(session)) return;
     if (session.lease->route_serial != pool_.route_serial()) return;
     answer.link_server_id = session.lease->login.server_client_id();
-    answer.link_run_id = pool_.route().run_id;
-  });
-}
-
-void Engine::answer_locate(const ClientQuery& query, QueryAnswer& answer) {
-  sessions_.for_each([&](const Session& session) {
-    const BackendLink* lease = session.lease;
-    if (!matches(query.filter, session) || lease == nullptr) return;
-    if (lease->state != LinkState::ready || lease->route_serial != pool_.route_serial()) return;
-    answer.link_server_id = lease->login.server_client_id();
     answer.link_run_id = pool_.route().run_id;
   });
 }

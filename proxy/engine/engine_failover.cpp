@@ -292,6 +292,7 @@ void Engine::lose_owner(Session& session) {
     close_session(session);
     return;
   }
+  mode.redirect_target = false;  // who redirected to it loses its own link, too, or hears of it
   if (mode.in_multi && !mode.transaction_lost) {
     mode.transaction_lost = true;
     ++stats_.transactions_lost;

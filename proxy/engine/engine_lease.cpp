@@ -59,7 +59,8 @@ void Engine::end_lease_if_free(Session& session) {
   if (session.lease == nullptr || session.in_flight > 0 || session.held > 0) return;
   SessionMode& mode = session.mode;
   if (mode.subscribed && !session.has_subscriptions() && !session.resubscribe) mode.subscribed = false;
-  const bool in_use = mode.in_multi || mode.watching || mode.subscribed || mode.tracking;
+  const bool in_use =
+      mode.in_multi || mode.watching || mode.subscribed || mode.tracking || mode.redirect_target;
   if (in_use || mode.raw || mode.pinned || mode.db_unknown) return;
   drop_lease(session);
 }

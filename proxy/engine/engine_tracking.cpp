@@ -73,7 +73,42 @@ void Engine::on_located(Session& session, const PendingQuery& pending) {
   // Another server may have given the same number to somebody else.
   const bool found = answer.link_server_id != 0 && answer.link_run_id == pool_.route().run_id;
   session.extras().tracking.located_server = found ? answer.link_server_id : no_such_link;
+  if (!found && answer.link_pending && gate_.open()) {
+    session.extras().tracking.asked_client = 0;
+    set_wait(session, Wait::query);
+    wheel_.arm(session.timer, now_ + TimerWheel::tick);  // then it asks again
+    return;
+  }
   wake(session, Wait::query);
+}
+
+/// The client may have no link of its own yet: it gets one, and keeps it.
+void Engine::answer_locate(const ClientQuery& query, QueryAnswer& answer, TimePoint now) {
+  sessions_.for_each([&](Session& session) {
+    if (!matches(query.filter, session) || session.ending != Ending::none || session.mode.raw) return;
+    const bool quiet = session.in_flight == 0 && session.held == 0 && session.wait == Wait::none;
+    if (session.lease == nullptr && quiet && gate_.open()) {
+      (void)link_for(session, RouteKind::leased, now);
+      // All leases may be taken: nothing of this client waits for one.
+      if (session.wait == Wait::lease) {
+        session.wait = Wait::none;
+        session.wait_hook.unlink();
+      }
+    }
+    const BackendLink* lease = session.lease;
+    if (lease == nullptr) {
+      answer.link_pending = !quiet;
+      return;
+    }
+    if (lease->route_serial != pool_.route_serial()) return;
+    session.mode.redirect_target = true;
+    if (lease->state != LinkState::ready) {
+      answer.link_pending = lease->state == LinkState::connecting || lease->state == LinkState::login;
+      return;
+    }
+    answer.link_server_id = lease->login.server_client_id();
+    answer.link_run_id = pool_.route().run_id;
+  });
 }
 
 /// CLIENT TRACKING goes out with the server's name for the other client. False when it goes as it came.

@@ -23,6 +23,7 @@ struct SessionMode {
       false;  // a command of the block was refused here: EXEC must abort, as Redis does it
   bool db_unknown =
       false;  // EXEC executed a SELECT that the server may have refused: only the lease knows the database
+  bool redirect_target = false;  // gets another client's invalidations: keeps its lease
   bool db_kept = false;     // logged in since it chose its database, which it may not be allowed to SELECT
   bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
   bool transaction_writes = false;  // a command of the block may write: CLIENT PAUSE WRITE stops its EXEC

@@ -86,10 +86,23 @@ TEST_CASE("REDIRECT goes to the server's name for the other client's own link") 
   world.feed(target_link, message);
   CHECK(world.take(target) == message);
 
-  SECTION("a client that does not exist, or has no link of its own, is none of the server's") {
-    world.feed(reader, "CLIENT TRACKING ON REDIRECT 1\r\nCLIENT TRACKING ON REDIRECT 99\r\n");
-    const std::string none = "CLIENT TRACKING ON REDIRECT 9223372036854775807";
-    CHECK(world.got(reader_link) == Strings{none, none});
+  SECTION("a client that does not exist is none of the server's") {
+    world.feed(reader, "CLIENT TRACKING ON REDIRECT 99\r\n");
+    CHECK(world.got(reader_link) == Strings{"CLIENT TRACKING ON REDIRECT 9223372036854775807"});
+  }
+  SECTION("a client without a link of its own gets one, and its pushes") {
+    const ConnId third = world.client();
+    world.feed(third, "HELLO 3\r\nGET x\r\n");
+    world.feed(world.log_in(), "$-1\r\n");
+    world.take(third);
+    world.feed(reader, "CLIENT TRACKING OFF\r\nCLIENT TRACKING ON REDIRECT 4\r\n");
+    CHECK(world.got(reader_link) == Strings{"CLIENT TRACKING OFF"});
+    const ConnId third_link = world.log_in();
+    world.pass(TimerWheel::tick * 2);
+    const std::string id = std::to_string(700 + third_link.index);
+    CHECK(world.got(reader_link) == Strings{"CLIENT TRACKING ON REDIRECT " + id});
+    world.feed(third_link, invalidate_a);
+    CHECK(world.take(third) == invalidate_a);
   }
   SECTION("what the server must judge goes as it came") {
     world.feed(reader, "CLIENT TRACKING ON REDIRECT x\r\nCLIENT TRACKING ON REDIRECT\r\n");
