@@ -9,6 +9,7 @@ namespace {
 /// In Redis' order.
 void append_flags(std::string& out, const ClientFacts& facts) {
   const std::size_t before = out.size();
+  if (facts.replica) out += 'S';
   if (facts.monitor) out += 'O';
   if (facts.channels + facts.patterns + facts.shard_channels > 0) out += 'P';
   if (facts.in_multi) out += 'x';

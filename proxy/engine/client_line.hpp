@@ -32,6 +32,7 @@ struct ClientFacts {
   std::string_view command = "NULL";  // the last one, with its subcommand
   std::string_view user = "default";
   resp::Version version = resp::Version::resp2;
+  bool replica = false;
   bool monitor = false;
   bool in_multi = false;
   bool blocked = false;  // waits: in the server, for a master, or for the end of a pause

@@ -23,8 +23,7 @@ enum class QueryKind : std::uint8_t {
   locate,          // which of the server's connections is the client's own link
 };
 
-/// Redis' classes of clients. fairlead has neither replicas nor masters among its clients: those match
-/// nobody.
+/// Redis' classes of clients. fairlead has no masters among its clients; those match nobody.
 enum class ClientType : std::uint8_t { normal, pubsub, replica, master };
 
 struct ClientFilter {

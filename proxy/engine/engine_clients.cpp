@@ -48,6 +48,7 @@ std::string_view user_name(const Session& session) {
 }
 
 ClientType type_of(const Session& session) {
+  if (session.mode.replica) return ClientType::replica;
   return session.has_subscriptions() || session.mode.in_hub ? ClientType::pubsub : ClientType::normal;
 }
 
@@ -345,6 +346,7 @@ ClientFacts Engine::facts_of(const Session& session, TimePoint now) {
   if (session.last_command != nullptr) facts.command = session.last_command->name;
   facts.user = user_name(session);
   facts.version = mode.version;
+  facts.replica = mode.replica;
   facts.monitor = mode.monitor;
   facts.in_multi = mode.in_multi;
   facts.blocked = session.on_hold || session.wait == Wait::pause || blocked_in_server(session);

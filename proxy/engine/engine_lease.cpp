@@ -136,6 +136,9 @@ Engine::Handled Engine::dispatch_raw(Session& session, const resp::CommandResult
   session.mode.raw = true;
   const CommandId id = session.last_command != nullptr ? session.last_command->id : CommandId::other;
   if (id == CommandId::monitor) session.mode.monitor = true;
+  const std::string_view name =
+      session.last_command != nullptr ? session.last_command->name : std::string_view();
+  if (name == "sync" || name == "psync") session.mode.replica = true;
   link->unclean = true;
   if (read.canonical) {
     link->out.append(buffers_, session.in.share(read.frame_bytes));

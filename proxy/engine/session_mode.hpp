@@ -27,6 +27,7 @@ struct SessionMode {
   bool db_kept = false;     // logged in since it chose its database, which it may not be allowed to SELECT
   bool watch_lost = false;  // the link was lost after WATCH: the next EXEC must fail
   bool transaction_writes = false;  // a command of the block may write: CLIENT PAUSE WRITE stops its EXEC
+  bool replica = false;             // raw because of SYNC or PSYNC, where the operator allows them
   bool monitor = false;             // raw because of MONITOR
   bool tracking = false;            // CLIENT TRACKING ON: keeps its lease, which knows what it has read
   bool no_evict = false;            // CLIENT NO-EVICT: kept for CLIENT LIST, nobody is evicted here
