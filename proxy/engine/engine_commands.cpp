@@ -158,8 +158,13 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
     case RouteKind::discarded:
       return handle_discarded(session, spec != nullptr ? spec->id : CommandId::other);
     case RouteKind::hang_up:
-      // Without an answer of its own. Redis has answered what it read before, and throws away with the client
-      // what it read together with this.
+      // Without an answer of its own, when what came before is executed: who is blocked is not ended by it.
+      // Redis has answered what it read before, and throws away with the client what it read together with
+      // this.
+      if (session.in_flight > 0) {
+        set_wait(session, Wait::drain);
+        return Handled::wait;
+      }
       if (session.said_in_this_read) {
         close_session(session);
       } else {
@@ -421,6 +426,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   if (request->traits.is_exec && session.extras_or_null() != nullptr) {
     // Taken along now: the next block may have a SELECT of its own before this one is answered.
     request->select_db = std::exchange(session.extras().transaction_db, -1);
+    session.extras().exec_name = std::exchange(session.extras().transaction_name, std::nullopt);
   }
   if (spec != nullptr && is_about_scripts(spec->id)) note_script(session, *link, spec->id, read.command);
   if (request->id != CommandId::client_tracking || !append_tracking(session, *link, request, read.command)) {
@@ -430,6 +436,9 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   ++session.in_flight;
   session.link_in_use = link->id;
   note_mode(session, *request, routing);
+  if (session.mode.in_multi && request->id == CommandId::client_setname && is_client_name(read.command[2])) {
+    session.extras().transaction_name = read.command[2];
+  }
   if (session.mode.in_multi) note_queued(session.mode, spec, read.command);
   if (spec == nullptr) link->unclean = true;  // nobody knows what it does to the connection
   if (link->leased) {
@@ -544,7 +553,7 @@ void Engine::note_mode(Session& session, const Request& request, Routing routing
       }
       // A RESP2 subscriber may not say it, and hears so from the server.
       // An earlier block may have ended without a word about its SELECT.
-      if (!mode.in_multi && session.extras_or_null() != nullptr) session.extras().transaction_db = -1;
+      if (!mode.in_multi && session.extras_or_null() != nullptr) session.extras().forget_block();
       mode.in_multi = mode.in_multi || !mode.subscribed || mode.version != resp::Version::resp2;
       break;
     case CommandId::exec:

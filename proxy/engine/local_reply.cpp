@@ -19,11 +19,6 @@ constexpr std::string_view wrong_password = "WRONGPASS invalid username-password
 constexpr std::string_view bad_name =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 
-/// Redis' rule for names that appear in CLIENT LIST: printable ASCII without spaces.
-bool printable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
-}
-
 /// What a C function sees of the bytes.
 std::string_view c_string(std::string_view text) {
   return text.substr(0, text.find('\0'));
@@ -62,7 +57,7 @@ void set_name(Session& session, std::string_view name) {
 }
 
 bool append_bad_name(std::string& out, std::string_view name) {
-  if (printable(name)) return false;
+  if (is_client_name(name)) return false;
   resp::append_error(out, bad_name);
   return true;
 }
@@ -103,7 +98,7 @@ void set_info(Session& session, const CommandView& command, std::string& out) {
     resp::append_error(out, "ERR Unrecognized option '" + std::string(command[2]) + "'");
     return;
   }
-  if (!printable(command[3])) {
+  if (!is_client_name(command[3])) {
     resp::append_error(out, std::string("ERR ") + (lib_name ? "lib-name" : "lib-ver") +
                                 " cannot contain spaces, newlines or special characters.");
     return;
@@ -163,6 +158,10 @@ bool names_a_user(CommandId id, const CommandView& command) {
   return id == CommandId::hello && read_hello(command).has_login;
 }
 
+bool is_client_name(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '!' && c <= '~'; });
+}
+
 HelloArguments read_hello(const CommandView& command) {
   HelloArguments hello;
   if (command.size() >= 2) {
@@ -186,7 +185,7 @@ HelloArguments read_hello(const CommandView& command) {
       i += 2;
     } else if (same_word(command[i], "SETNAME") && more >= 1) {
       hello.name = command[++i];
-      if (!printable(*hello.name)) hello.error = bad_name;
+      if (!is_client_name(*hello.name)) hello.error = bad_name;
     } else {
       hello.error = "ERR Syntax error in HELLO option '" + std::string(c_string(command[i])) + "'";
     }

@@ -38,6 +38,8 @@ struct HelloArguments {
   std::string_view password;
   std::optional<std::string_view> name;
 };
+/// Redis' rule for names that appear in CLIENT LIST: printable ASCII without spaces.
+[[nodiscard]] bool is_client_name(std::string_view text);
 [[nodiscard]] HelloArguments read_hello(const resp::CommandView& command);
 void append_hello(std::string& out, const Session& session, const LocalContext& context);
 

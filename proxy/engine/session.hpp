@@ -78,8 +78,15 @@ struct SessionExtras {
   Subscriptions subscriptions;
   std::optional<PendingLogin> pending_login;
   Tracking tracking;
-  std::optional<ClientQuery> pending_query;  // the server is asked whether this user may
-  std::int64_t transaction_db = -1;          // SELECT inside MULTI: the database after EXEC
+  std::optional<ClientQuery> pending_query;     // the server is asked whether this user may
+  std::optional<std::string> transaction_name;  // CLIENT SETNAME inside MULTI: the name after EXEC
+  std::optional<std::string> exec_name;         // the same, of the block whose EXEC is in flight
+  /// What an earlier block, that ended without EXEC, wanted.
+  void forget_block() {
+    transaction_db = -1;
+    transaction_name.reset();
+  }
+  std::int64_t transaction_db = -1;  // SELECT inside MULTI: the database after EXEC
 };
 
 struct Subscriber;

@@ -19,6 +19,7 @@ import struct
 import sys
 import tempfile
 import time
+from collections import Counter
 
 from diff_grammar import PASSWORD, Grammar, all_comparable
 from harness import Fairlead, RedisSet
@@ -38,15 +39,36 @@ LINGER_NONE = struct.pack("ii", 1, 0)  # a reset when closed: thousands of ports
 CLIENT_ID = re.compile(rb"(\$2\r\nid\r\n:)\d+")
 # A bare UNSUBSCRIBE names the channels in the order of a hash table.
 UNSUBSCRIBED = re.compile(rb"(unsubscribe\r\n)\$\d+\r\n[^\r]*")
-# Redis closes at once when somebody speaks HTTP to it: earlier answers are lost when they were not written yet.
+# Redis closes at once when somebody speaks HTTP to it. Answers to what it read together with that are lost, answers to
+# what it read before are not; how a stream falls into reads is the kernel's affair, and a busy machine's.
 HTTP = re.compile(rb"post|host:", re.IGNORECASE)
+
+
+# The README names both: a message to oneself comes over another connection than the answers, and the server hears a
+# moment after the client that nobody is subscribed any more.
+OWN_MESSAGE = re.compile(rb">[34]\r\n\$[78]\r\n[ps]?message\r\n(?:\$\d+\r\n[^\r]*\r\n){2,3}")
+HEARD_BY = re.compile(rb":[01]\r\n")
+
+
+def without_publishing(sent, data):
+    if re.search(rb"publish", sent, re.IGNORECASE) is None:
+        return data, Counter()
+    if re.search(rb"unsubscribe|reset", sent, re.IGNORECASE) is not None:
+        data = HEARD_BY.sub(b":n\r\n", data)
+    return OWN_MESSAGE.sub(b"", data), Counter(OWN_MESSAGE.findall(data))
 
 
 def alike(sent, expected, actual):
     if expected == actual:
         return True
+    wanted, heard = without_publishing(sent, expected[0]), without_publishing(sent, actual[0])
+    # Who has left does not hear it any more.
+    all_heard = heard[1] <= wanted[1] if actual[1] else heard[1] == wanted[1]
+    if expected[1] == actual[1] and wanted[0] == heard[0] and all_heard:
+        return True
     closed = expected[1] and actual[1]
-    return closed and actual[0].startswith(expected[0]) and HTTP.search(sent) is not None
+    cut = actual[0].startswith(expected[0]) or expected[0].startswith(actual[0])
+    return closed and cut and HTTP.search(sent) is not None
 
 
 class Side:

@@ -103,3 +103,14 @@ TEST_CASE("CLIENT NO-EVICT and NO-TOUCH know two words") {
       "+OK\r\n+OK\r\n-ERR syntax error\r\n-ERR wrong number of arguments for 'client|no-evict' command\r\n");
   CHECK(world.io.links.size() == 1);
 }
+
+TEST_CASE("CLIENT SETNAME inside MULTI names the client when EXEC has executed it") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  const bool executed = GENERATE(true, false);
+  world.feed(client, "MULTI\r\nCLIENT SETNAME me\r\nEXEC\r\n");
+  world.feed(world.log_in(), std::string("+OK\r\n+QUEUED\r\n") + (executed ? "*1\r\n+OK\r\n" : "*-1\r\n"));
+  world.take(client);
+  world.feed(client, "CLIENT GETNAME\r\n");
+  CHECK(world.take(client) == (executed ? "$2\r\nme\r\n" : "$-1\r\n"));
+}
