@@ -233,7 +233,8 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
     if (!may_dispatch(session, now, &handled)) return handled;
   }
   const bool login = spec.id == CommandId::auth || spec.id == CommandId::hello;
-  const bool to_be_judged = session.lease != nullptr || names_a_user(spec.id, command);
+  const bool own_link = spec.id == CommandId::hello && session.lease != nullptr;
+  const bool to_be_judged = own_link || names_a_user(spec.id, command);
   if (login && options_.client_password.empty() && to_be_judged) {
     return ask_server_to_log_in(session, spec, command, now);
   }

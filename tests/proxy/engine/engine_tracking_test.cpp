@@ -152,6 +152,16 @@ TEST_CASE("HELLO goes to the link that a session has for itself") {
   CHECK(world.take(client) == "+OK\r\n_\r\n");
 }
 
+TEST_CASE("AUTH with too many words is no question for the link") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "WATCH a\r\n");
+  world.feed(world.log_in(), "+OK\r\n");
+  world.take(client);
+  world.feed(client, "AUTH a b c\r\n");
+  CHECK(world.take(client) == "-ERR syntax error\r\n");
+}
+
 TEST_CASE("pool-mode session: AUTH, PING and the client's name go to its link") {
   World world(session_mode());
   world.publish("a");
