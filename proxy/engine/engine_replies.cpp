@@ -114,7 +114,12 @@ void Engine::deliver(Session& session, Request* request, const Bytes& part) {
 
 void Engine::check_output(Session& session) {
   const std::uint64_t parked = session.subscriber == nullptr ? 0 : session.subscriber->parked.size();
-  if (session.out.size() + parked > options_.limits.output_buffer_bytes_max) {
+  const Limits& limits = options_.limits;
+  // What is written at the end of this turn is not unread.
+  const bool stranger_does_not_read = !session.mode.authenticated && session.write_blocked;
+  const std::uint64_t most =
+      stranger_does_not_read ? limits.output_unauthenticated_max : limits.output_buffer_bytes_max;
+  if (session.out.size() + parked > most) {
     ++stats_.output_buffer_closed;
     close_session(session);
   } else if (over_memory(session.out.size() + parked)) {

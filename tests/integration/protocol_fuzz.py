@@ -41,6 +41,7 @@ CLIENT_ID = re.compile(rb"(\$2\r\nid\r\n:)\d+")
 UNSUBSCRIBED = re.compile(rb"(unsubscribe\r\n)\$\d+\r\n[^\r]*")
 # Redis closes at once when somebody speaks HTTP to it. Answers to what it read together with that are lost, answers to
 # what it read before are not; how a stream falls into reads is the kernel's affair, and a busy machine's.
+RESET = re.compile(rb"reset", re.IGNORECASE)
 HTTP = re.compile(rb"post|host:", re.IGNORECASE)
 
 
@@ -67,6 +68,10 @@ def alike(sent, expected, actual):
     if expected[1] == actual[1] and wanted[0] == heard[0] and all_heard:
         return True
     closed = expected[1] and actual[1]
+    # Redis ends a client that is not logged in, and RESET makes it one, when it has more than a block of answers to read;
+    # how many are unread then is a matter of moments.
+    if expected[1] and RESET.search(sent) and len(actual[0]) > 16000 and actual[0].startswith(expected[0]):
+        return True
     cut = actual[0].startswith(expected[0]) or expected[0].startswith(actual[0])
     return closed and cut and HTTP.search(sent) is not None
 

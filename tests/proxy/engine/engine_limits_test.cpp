@@ -221,6 +221,21 @@ TEST_CASE("an idle client holds no buffer") {
   CHECK(world.engine.buffer_bytes() <= before);
 }
 
+TEST_CASE("output_unauthenticated_max: nobody fills memory with errors before login") {
+  EngineOptions options;
+  options.client_password = "secret";
+  options.limits.output_unauthenticated_max = 100;
+  World world(options);
+  world.publish("a");
+  const ConnId client = world.client();
+  world.io.at(client).capacity = 0;
+  world.feed(client, "GET a\r\n");
+  CHECK(world.io.at(client).open);
+  world.feed(client, "GET a\r\nGET a\r\nGET a\r\n");
+  CHECK_FALSE(world.io.at(client).open);
+  CHECK(world.engine.stats().output_buffer_closed == 1);
+}
+
 TEST_CASE("memory_bytes_max: who holds much is closed, who holds little goes on") {
   EngineOptions options;
   options.limits.memory_bytes_max = 1 << 20;
