@@ -307,6 +307,11 @@ TEST_CASE("the gate: the operator's hand is one of three") {
     gate.resume();
     CHECK(gate.open());
   }
+  SECTION("a lease that never was does not use up the hold time") {
+    CHECK_FALSE(publish(S::suspect, start + 5s, health::TimePoint{}));
+    CHECK(gate.verdict(start + 6s) == GateVerdict::hold);
+    CHECK(gate.hold_deadline() == start + 15s);
+  }
   SECTION("the lease: over by itself, without any message, and renewed by one") {
     CHECK_FALSE(publish(S::steady, start + 1s, start + 2s));
     CHECK(gate.verdict(start + 1999ms) == GateVerdict::dispatch);
