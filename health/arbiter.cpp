@@ -397,10 +397,11 @@ void Arbiter::note_election(const resp::Address& sentinel, const SentinelReport&
   say(EventKind::election_started, Severity::info, sentinel,
       "Sentinel " + to_string(sentinel) + (elected ? " leads" : " begins") + " a failover of " +
           to_string(route_->address));
-  outcome_.look_now = true;
-  // Who only asks for votes may get none. The elected one selects and promotes in its next two rounds, 100 ms
-  // each: time enough for what is in flight to be answered and replicated.
-  if (elected) suspect("Sentinel " + to_string(sentinel) + " leads a failover of it", now);
+  // At the first word: an ordered failover promotes two to three of Sentinel's rounds later, and the earlier the
+  // gate closes the surer what is in flight is answered and replicated by then.
+  suspect("Sentinel " + to_string(sentinel) +
+              (elected ? " leads a failover of it" : " asks for votes to fail it over"),
+          now);
 }
 
 bool Arbiter::election_active(TimePoint now) const {

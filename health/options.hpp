@@ -41,9 +41,9 @@ struct Options {
   int suspect_confirm = 2;                                  // good probes in a row that end SUSPECT
   std::chrono::milliseconds waiting_report_interval{5000};  // how often no_master_waiting is said again
 
-  // A Sentinel that only asks for votes does not close the gate, but keeps it closed this long when it is
-  // closed: candidates that nobody elects must not stop a good master for Sentinel's whole election timeout
-  // of 10 s.
+  // A Sentinel that only asks for votes holds the gate this long: candidates that nobody elects must not
+  // stop a good master for as long as Sentinel itself waits for its election, which is 10 s. An ordered
+  // failover passes this stage within a round of Sentinel's.
   std::chrono::milliseconds candidate_hold_max{2000};
   // An elected leader holds it this long without a result; Sentinel itself may try for its failover-timeout
   // (180 s).

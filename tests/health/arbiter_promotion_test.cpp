@@ -27,7 +27,7 @@ void promote_b(World& world) {
   report.election = ElectionStage::candidate;
   report.election_epoch = 2;
   world.tell(0, report);
-  REQUIRE(world.steady_on('A'));
+  REQUIRE(world.state() == GroupState::suspect);
   world.tell(0, selecting('B'));
   world.replica('B');
   world.master('A');
