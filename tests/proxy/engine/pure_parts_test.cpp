@@ -1,9 +1,8 @@
-// The small pure parts of the engine: the replay table, the router, the gate, login on a link, local answers.
+// The small pure parts of the engine: the router, the gate, login on a link, local answers.
 #include <catch2/catch.hpp>
 
 #include "proxy/engine/link_login.hpp"
 #include "proxy/engine/local_reply.hpp"
-#include "proxy/engine/replay.hpp"
 #include "proxy/engine/router.hpp"
 #include "proxy/engine/write_gate.hpp"
 #include "resp/writer.hpp"
@@ -11,44 +10,6 @@
 using namespace fairlead;
 using namespace fairlead::engine;
 using namespace std::chrono_literals;
-
-TEST_CASE("the replay table, every row: what may have been executed is never dispatched again") {
-  for (const SentState sent : {SentState::unsent, SentState::partial, SentState::sent}) {
-    for (unsigned bits = 0; bits < 32; ++bits) {
-      RequestClass traits;
-      traits.repeatable = (bits & 1) != 0;
-      traits.blocking = (bits & 2) != 0;
-      traits.in_transaction = (bits & 4) != 0;
-      traits.is_exec = (bits & 8) != 0;
-      traits.script = (bits & 16) != 0;
-      const LossOutcome outcome = on_link_lost(sent, traits);
-      const bool whole = sent == SentState::sent;
-      LossOutcome expected = LossOutcome::uncertain;
-      if (traits.is_exec) {
-        expected = whole ? LossOutcome::uncertain : LossOutcome::discard_transaction;
-      } else if (traits.in_transaction) {
-        expected = LossOutcome::discard_transaction;
-      } else if (!whole || traits.repeatable || traits.blocking) {
-        expected = LossOutcome::redispatch;
-      }
-      CHECK(outcome == expected);
-    }
-  }
-}
-
-TEST_CASE("refusals, every kind: only errors that prove a lost role are held") {
-  using K = resp::ServerErrorKind;
-  const K held[] = {K::read_only, K::loading, K::master_down, K::unblocked};
-  for (int k = 0; k <= static_cast<int>(K::unkillable); ++k) {
-    const auto kind = static_cast<K>(k);
-    const bool expected = std::find(std::begin(held), std::end(held), kind) != std::end(held);
-    CHECK(is_evidence(kind) == expected);
-    CHECK((on_refusal(kind, {}) == RefusalOutcome::redispatch) == expected);
-    RequestClass queued;
-    queued.in_transaction = true;
-    CHECK(on_refusal(kind, queued) == RefusalOutcome::pass);
-  }
-}
 
 namespace {
 
@@ -289,7 +250,8 @@ TEST_CASE("the gate: closed at first, opened by a steady topology only, timed fr
   const auto publish = [&](health::GroupState state, std::uint64_t term, health::TimePoint now) {
     ++topology.version;
     topology.shards[0].state = state;
-    if (term != 0) topology.shards[0].route = health::Route{{"a", 1, false}, "run", "7", term, now};
+    const std::string run_id = term < 3 ? "run" : "another";
+    if (term != 0) topology.shards[0].route = health::Route{{"a", 1, false}, run_id, "7", term, now};
     return gate.on_topology(topology, now);
   };
   using S = health::GroupState;
@@ -309,9 +271,67 @@ TEST_CASE("the gate: closed at first, opened by a steady topology only, timed fr
   CHECK_FALSE(gate.doubted());
   CHECK(publish(S::steady, 1, start + 72s));
   CHECK(gate.doubt(start + 73s));
-  CHECK(publish(S::steady, 2, start + 74s));  // another route
-  CHECK_FALSE(publish(S::suspect, 2, start + 75s));
+  CHECK_FALSE(publish(S::steady, 2, start + 74s));  // a higher term for the same process says nothing of it
+  CHECK(publish(S::steady, 3, start + 74s));        // another process
+  CHECK_FALSE(publish(S::suspect, 3, start + 75s));
   CHECK_FALSE(gate.open());
+}
+
+TEST_CASE("the gate: the operator's hand is one of three") {
+  const health::TimePoint start{1h};
+  WriteGate gate(10s, start);
+  health::Topology topology;
+  topology.shards.emplace_back();
+  const auto publish = [&](health::GroupState state, health::TimePoint now,
+                           health::TimePoint lease = health::TimePoint::max()) {
+    ++topology.version;
+    topology.shards[0].state = state;
+    topology.shards[0].lease_until = lease;
+    topology.shards[0].route = health::Route{{"a", 1, false}, "run", "7", 1, now};
+    return gate.on_topology(topology, now);
+  };
+  using S = health::GroupState;
+  CHECK(publish(S::steady, start));
+  SECTION("paused and resumed") {
+    CHECK(gate.pause(start + 1s));
+    CHECK_FALSE(gate.pause(start + 2s));
+    CHECK_FALSE(gate.open());
+    CHECK(gate.verdict(start + 10s) == GateVerdict::hold);
+    CHECK(gate.verdict(start + 11s) == GateVerdict::fail);
+    gate.resume();
+    CHECK(gate.open());
+    CHECK(gate.verdict(start + 11s) == GateVerdict::dispatch);
+  }
+  SECTION("resuming opens nothing while there is no master, nor a master while it is paused") {
+    CHECK(gate.pause(start + 1s));
+    CHECK_FALSE(publish(S::suspect, start + 2s));
+    gate.resume();
+    CHECK_FALSE(gate.open());
+    CHECK(gate.hold_deadline() == start + 12s);
+    CHECK_FALSE(gate.pause(start + 3s));
+    CHECK_FALSE(publish(S::steady, start + 4s));
+    CHECK(gate.verdict(start + 4s) == GateVerdict::hold);
+    gate.resume();
+    CHECK(gate.open());
+  }
+  SECTION("a lease that never was does not use up the hold time") {
+    CHECK_FALSE(publish(S::suspect, start + 5s, health::TimePoint{}));
+    CHECK(gate.verdict(start + 6s) == GateVerdict::hold);
+    CHECK(gate.hold_deadline() == start + 15s);
+  }
+  SECTION("the lease: over by itself, without any message, and renewed by one") {
+    CHECK_FALSE(publish(S::steady, start + 1s, start + 2s));
+    CHECK(gate.verdict(start + 1999ms) == GateVerdict::dispatch);
+    CHECK(gate.verdict(start + 2s) == GateVerdict::hold);
+    CHECK(gate.verdict(start + 12s) == GateVerdict::fail);
+    gate.look_at_lease(start + 2s);
+    CHECK_FALSE(gate.open());
+    CHECK(gate.hold_deadline() == start + 12s);
+    CHECK_FALSE(publish(S::isolated, start + 3s, start + 2s));
+    CHECK_FALSE(publish(S::steady, start + 4s, start + 4s));  // too late to be of use
+    CHECK(publish(S::steady, start + 5s, start + 6s));
+    CHECK(gate.verdict(start + 5s) == GateVerdict::dispatch);
+  }
 }
 
 namespace {
