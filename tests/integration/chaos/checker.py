@@ -46,9 +46,15 @@ def judge(load, master, observer, faults, expectation):
                 _queue(producer, consumer, reader, explained, verdict)
     _losses(explained, expectation, verdict)
     verdict.stray_writes = observer.stray_writes()
-    if verdict.stray_writes > expectation.strays_max(verdict.uncertain):
+    if verdict.stray_writes > expectation.strays_max(_in_flight(load)):
         verdict.blame(f"a deposed master executed {verdict.stray_writes} writes of ours")
     return verdict
+
+
+def _in_flight(load):
+    """Writes that were on their way when a link was lost: a frozen or cut server executes them when it can."""
+    pops = len(load.of(workloads.Popper, workloads.Blocked))
+    return pops + sum(client.writes * len(client.uncertain) for client in load.of(workloads.Writing))
 
 
 class _Explained:

@@ -1,6 +1,7 @@
 """Many clients in one thread. Each is a script: a generator that says what to send and is resumed with the answers.
 
-A client never reconnects and never repeats a command; what happened to it is in its `broken`. Times are monotonic seconds.
+A client does not reconnect, unless it says so, and never repeats a command; what happened to it is in its `broken`. Times
+are monotonic seconds.
 """
 
 import heapq
@@ -63,6 +64,8 @@ def parse(data, at=0):
 class Client:
     """One connection and the script that uses it. `patient`: it may wait for a reply when the run ends."""
 
+    reconnect_after = None  # seconds from the loss of the connection to the next one; None: never
+
     def __init__(self, name, patient=False):
         self.name = name
         self.patient = patient
@@ -71,6 +74,7 @@ class Client:
         self.sent_at = 0.0
         self.answered_at = 0.0
         self.done = False
+        self.pause_number = None  # the number of the pause that it is in
         self.socket = None
         self.inbox = bytearray()
         self.outbox = b""
@@ -80,6 +84,9 @@ class Client:
     def script(self):
         """The generator. Yields Exchange and Pause."""
         raise NotImplementedError
+
+    def disconnected(self):
+        """The connection was lost; said before a client that reconnects begins its script again."""
 
 
 class ClientLoop(threading.Thread):
@@ -97,12 +104,16 @@ class ClientLoop(threading.Thread):
 
     def add(self, client):
         """Connects a client; it begins when the thread is started."""
+        self._connect(client)
+        self.clients.append(client)
+        return client
+
+    def _connect(self, client):
         client.socket = socket.create_connection(self.endpoint, 10)
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.socket.setblocking(False)
+        client.inbox, client.outbox, client.replies = bytearray(), b"", []
         client.steps = client.script()
-        self.clients.append(client)
-        return client
 
     def run(self):
         try:
@@ -135,13 +146,32 @@ class ClientLoop(threading.Thread):
     def _turn(self):
         now = time.monotonic()
         while self.pauses and self.pauses[0][0] <= now:
-            self._advance(heapq.heappop(self.pauses)[2], None)
+            _, number, client = heapq.heappop(self.pauses)
+            if number == client.pause_number:  # not overtaken by the loss of the connection
+                self._resume(client)
         timeout = min(0.05, max(0.0, self.pauses[0][0] - time.monotonic())) if self.pauses else 0.05
         for key, events in self.selector.select(timeout):
             if events & selectors.EVENT_WRITE:
                 self._write(key.data)
             if events & selectors.EVENT_READ:
                 self._read(key.data)
+
+    def _resume(self, client):
+        """After a pause, or after the time that a client waits before it connects again."""
+        if client.broken and client.reconnect_after is not None and not self.stopping.is_set():
+            try:
+                self._connect(client)
+            except OSError:
+                self._later(client, client.reconnect_after)
+                return
+            client.broken = None
+            self.selector.register(client.socket, selectors.EVENT_READ, client)
+        if not client.broken:
+            self._advance(client, None)
+
+    def _later(self, client, seconds):
+        client.pause_number = next(self.order)
+        heapq.heappush(self.pauses, (time.monotonic() + seconds, client.pause_number, client))
 
     def _advance(self, client, replies):
         """Gives the script its replies and does what it says next."""
@@ -154,7 +184,7 @@ class ClientLoop(threading.Thread):
         step = self._next_step(client, replies)
         if isinstance(step, Pause):
             client.waiting = None
-            heapq.heappush(self.pauses, (time.monotonic() + step.seconds, next(self.order), client))
+            self._later(client, step.seconds)
         elif step is not None:
             client.waiting, client.replies = step.replies, []
             client.sent_at = time.monotonic()
@@ -216,6 +246,9 @@ class ClientLoop(threading.Thread):
 
     def _break(self, client, what):
         client.broken = (time.monotonic(), what)
-        client.waiting = None
         self.selector.unregister(client.socket)
         client.socket.close()
+        if client.reconnect_after is not None:
+            client.disconnected()
+            self._later(client, client.reconnect_after)
+        client.waiting = None

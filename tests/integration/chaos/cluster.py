@@ -102,10 +102,12 @@ class Proxy:
 
 
 class Fairlead(Proxy):
+    program = FAIRLEAD
+
     def command_line(self):
         setup = self.cluster.setup
         host = self.endpoint[0] if setup.family == 4 else f"[{self.endpoint[0]}]"
-        words = [FAIRLEAD, "run", "--listen", f"{host}:{REDIS_PORT}", "--stats", "127.0.0.1:9000", "--threads", "2",
+        words = [self.program, "run", "--listen", f"{host}:{REDIS_PORT}", "--stats", "127.0.0.1:9000", "--threads", "2",
                  "--master-name", RedisSet.MASTER, *setup.proxy_options]
         for node in SENTINEL_NODES:
             name = setup.name_of(node)

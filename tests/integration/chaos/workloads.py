@@ -12,7 +12,8 @@ CHANNEL = "chaos:news"
 class Writing(Client):
     """A client that notes what became of each of its commands: acknowledged, uncertain, refused or worse."""
 
-    depth = 1  # commands it has in flight at once
+    depth = 1   # commands it has in flight at once
+    writes = 1  # that a server executes for one item
 
     def __init__(self, name, rng, period):
         super().__init__(name)
@@ -103,7 +104,7 @@ class Popper(Writing):
 class Transaction(Writing):
     """MULTI with two INCR: both or none."""
 
-    depth = 1
+    writes = 2
 
     def script(self):
         while True:
@@ -116,6 +117,8 @@ class Transaction(Writing):
 
 class Optimist(Writing):
     """WATCH, read, then MULTI that writes what was read plus one; a conflict (null) is tried again."""
+
+    writes = 2
 
     def script(self):
         key, log = f"watched:{self.name}", f"log:{self.name}"
