@@ -30,10 +30,10 @@ from chaos.client_loop import Client, ClientLoop, Exchange, Pause  # noqa: E402
 from chaos.cluster import REDIS_NODES, REDIS_PORT, Cluster, Fairlead, Proxy  # noqa: E402
 from chaos.observer import Observer  # noqa: E402
 from harness import wait_until  # noqa: E402
-from resp_client import ReplyError  # noqa: E402
+from resp_client import RawClient, ReplyError  # noqa: E402
 
 LEAD = 2.0          # seconds of load before the fault
-RETURN_AFTER = 4.0  # seconds from the kill to the old master's return
+RETURN_AFTER = 5.0  # seconds from the kill to the old master's return
 TAIL = 2.0          # seconds of load after the set is whole again
 RECONNECT_AFTER = 0.05
 PERIOD = 0.01       # mean seconds between two writes of one client
@@ -71,6 +71,15 @@ class Haproxy(Proxy):
         config.write_text(HAPROXY_CONFIG.format(host=self.endpoint[0], port=self.endpoint[1], extra=self.extra,
                                                 servers=servers), encoding="ascii")
         return ["haproxy", "-db", "-f", config]
+
+    def wait_ready(self):
+        """Until the replicas are marked down: at its start HAProxy takes every server for a master."""
+        def settled():
+            for number in range(3 * len(REDIS_NODES)):
+                with RawClient(self.endpoint, 5) as client:
+                    client.command("SET", "settled", number)
+            return True
+        wait_until(settled, 20, "HAProxy to know the master")
 
 
 class HaproxyShutdown(Haproxy):
@@ -141,10 +150,10 @@ def measure(way, event, writers, directory):
             observer.finish()
         with cluster.master().client() as reader:
             present = {c.name: {int(i) for i in reader.command("LRANGE", f"list:{c.name}", 0, -1)} for c in clients}
-        return figures(clients, present, fault, observer.promoted_after(fault))
+        return figures(clients, present, fault, [when - fault for when, _ in observer.promotions])
 
 
-def figures(clients, present, fault, promoted):
+def figures(clients, present, fault, promotions):
     answers = sorted(when - fault for client in clients for _, when in client.acknowledged)
     lost = sorted(when - fault for client in clients for item, when in client.acknowledged
                   if item not in present[client.name])
@@ -156,7 +165,7 @@ def figures(clients, present, fault, promoted):
             kinds[kind] = kinds.get(kind, 0) + 1
     pauses = [longest_gap([when - fault for _, when in client.acknowledged]) for client in clients]
     return {"outage": longest_gap(answers), "pause_median": statistics.median(pauses), "pause_max": max(pauses),
-            "promoted": promoted - fault, "acknowledged": len(answers), "errors": len(errors), "error_kinds": kinds,
+            "promotions": promotions, "acknowledged": len(answers), "errors": len(errors), "error_kinds": kinds,
             "disconnects": sum(len(client.disconnects) for client in clients), "lost": len(lost),
             "timeline": {"answers": answers, "lost": lost, "errors": errors,
                          "disconnects": sorted(when - fault for client in clients for when in client.disconnects)}}
@@ -178,7 +187,7 @@ def run_rounds(options, directory):
                 results[event][way].append(seen)
                 print(f"round {number + 1}/{options.rounds}  {event}  {way}: outage {seen['outage']:.2f} s, "
                       f"{seen['errors']} errors, {seen['disconnects']} disconnects, {seen['lost']} of "
-                      f"{seen['acknowledged']} acknowledged writes lost", file=sys.stderr, flush=True)
+                      f"{seen['acknowledged']} acknowledged writes lost, {len(seen['promotions'])} promotion(s)", file=sys.stderr, flush=True)
     return results
 
 
@@ -232,6 +241,7 @@ def parse_arguments():
     parser.add_argument("--writers", type=int, default=16)
     parser.add_argument("--way", action="append", choices=list(WAYS), help="repeatable; default: all")
     parser.add_argument("--event", action="append", choices=list(EVENTS), help="repeatable; default: both")
+    parser.add_argument("--keep-logs", action="store_true", help="leave the logs of all processes where they are")
     parser.add_argument("--out", default="", help="directory for failover.md, .json and -*.svg; default: only printed")
     options = parser.parse_args()
     options.way = options.way or list(WAYS)
@@ -255,7 +265,10 @@ def main():
     except network.NotPermitted as error:
         raise SystemExit(f"network namespaces are not permitted here: {error}") from error
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if options.keep_logs:
+            print(f"the logs are in {directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
     text = markdown(machine, results, options)
     if options.out:
         write_results(options, machine, results, text)

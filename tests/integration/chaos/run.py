@@ -125,6 +125,7 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=1, help="how often each scenario is run")
     parser.add_argument("--seed", type=int, default=None, help="of the first round; the next ones count up")
     parser.add_argument("--only", action="append", choices=[s.name for s in scenarios.SCENARIOS], help="repeatable")
+    parser.add_argument("--keep-logs", action="store_true", help="leave the logs of all processes where they are")
     parser.add_argument("--small", action="store_true", help="140 clients instead of 1100")
     return parser.parse_args()
 
@@ -165,7 +166,10 @@ def main():
         print(f"chaos: SKIPPED, network namespaces are not permitted here: {error}", file=sys.stderr)
         return 77
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if options.keep_logs:
+            print(f"the logs are in {directory}", file=sys.stderr)
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
     if outcomes:
         print("", table(outcomes), "", summary(outcomes), sep="\n")
     print("", f"{len(outcomes)} runs, {len(failures)} findings", *failures, sep="\n")

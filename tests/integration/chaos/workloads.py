@@ -28,20 +28,19 @@ class Writing(Client):
     def pause(self):
         return Pause(self.period * self.rng.uniform(0.5, 1.5))
 
-    def note(self, item, reply):
-        """True when the command was acknowledged."""
+    def note(self, item, reply, kind=int):
+        """What became of one command; an acknowledgement is of this kind."""
         when = self.answered_at
-        if not isinstance(reply, ReplyError):
+        if isinstance(reply, kind):
             self.acknowledged.append((item, when))
-            return True
-        text = str(reply)
+            return
+        text = str(reply) if isinstance(reply, ReplyError) else f"with {reply!r}"
         if text.startswith("UNCERTAIN "):
             self.uncertain.append((item, when))
         elif text.startswith(("MASTERDOWN fairlead", "EXECABORT")):
             self.refused.append((item, when, text))
         else:
             self.unexpected.append((item, when, text))
-        return False
 
 
 class Counter(Writing):
@@ -51,7 +50,7 @@ class Counter(Writing):
         key = f"counter:{self.name}"
         while True:
             reply, = yield Exchange(("INCR", key))
-            self.note(reply if isinstance(reply, int) else None, reply)
+            self.note(reply, reply)
             yield self.pause()
 
 
@@ -65,7 +64,7 @@ class Pipeline(Writing):
         while True:
             replies = yield Exchange(*[("INCR", key)] * self.depth)
             for reply in replies:
-                self.note(reply if isinstance(reply, int) else None, reply)
+                self.note(reply, reply)
             yield self.pause()
 
 
@@ -96,7 +95,7 @@ class Popper(Writing):
     def script(self):
         while True:
             reply, = yield Exchange(("BLPOP", self.key, 0))
-            self.note(int(reply[1]) if isinstance(reply, list) else None, reply)
+            self.note(int(reply[1]) if isinstance(reply, list) else None, reply, list)
             if isinstance(reply, ReplyError):
                 yield Pause(0.05)
 
@@ -111,7 +110,7 @@ class Transaction(Writing):
             replies = yield Exchange(("MULTI",), ("INCR", f"pair:a:{self.name}"), ("INCR", f"pair:b:{self.name}"),
                                      ("EXEC",))
             executed = replies[-1]
-            self.note(executed[0] if isinstance(executed, list) else None, executed)
+            self.note(executed[0] if isinstance(executed, list) else None, executed, list)
             yield self.pause()
 
 
@@ -131,7 +130,7 @@ class Optimist(Writing):
             number = int(value or 0) + 1
             replies = yield Exchange(("MULTI",), ("SET", key, number), ("RPUSH", log, number), ("EXEC",))
             if replies[-1] is not None:
-                self.note(number, replies[-1])
+                self.note(number, replies[-1], list)
             yield self.pause()
 
 
@@ -141,7 +140,7 @@ class Reader(Writing):
     def script(self):
         while True:
             reply, = yield Exchange(("GET", "counter:counter-0"))
-            self.note(None, reply)
+            self.note(None, reply, (bytes, type(None)))
             yield self.pause()
 
 
