@@ -81,6 +81,9 @@ class FakeObserver:
     def stray_writes(self):
         return self.strays
 
+    def looks_at_deposed(self):
+        return 5
+
 
 class CheckerCanary(unittest.TestCase):
     """The checker finds what it is there to find: each planted fault, and nothing in a clean run."""
@@ -146,6 +149,10 @@ class CheckerCanary(unittest.TestCase):
 
     def test_stray_writes(self):
         self.assert_blamed(self.judge(self.counter([(1, 99.0)]), {"counter:c": b"1"}, FakeObserver(strays=1)), "deposed")
+
+    def test_nobody_looked(self):
+        verdict = self.judge(self.counter([(1, 99.0)]), {"counter:c": b"1"}, looks_min=10)
+        self.assert_blamed(verdict, "only 5 times")
 
     def test_lost_connection(self):
         client = self.counter([(1, 99.0)])

@@ -35,7 +35,7 @@ def judge(load, master, observer, faults, expectation):
     """`master`: the server that is the master in the end; `faults`: when each fault was injected."""
     verdict = Verdict()
     explained = _Explained(faults, observer.lag() + LAG_MARGIN, expectation)
-    _connections(load, verdict)
+    _connections(load, expectation, verdict)
     with master.client() as reader:
         for client in load.of(workloads.Writing):
             _answers(client, expectation, verdict)
@@ -48,6 +48,8 @@ def judge(load, master, observer, faults, expectation):
     verdict.stray_writes = observer.stray_writes()
     if verdict.stray_writes > expectation.strays_max(_in_flight(load)):
         verdict.blame(f"a deposed master executed {verdict.stray_writes} writes of ours")
+    if observer.looks_at_deposed() < expectation.looks_min:
+        verdict.blame(f"the deposed master was seen as a master only {observer.looks_at_deposed()} times")
     return verdict
 
 
@@ -75,7 +77,7 @@ class _Explained:
         return -self.expectation.diverging <= self.age(when) <= self.lag
 
 
-def _connections(load, verdict):
+def _connections(load, expectation, verdict):
     for client in load.clients:
         verdict.connections += 1
         if client.broken:
@@ -83,7 +85,8 @@ def _connections(load, verdict):
         else:
             verdict.kept += 1
     for client in load.of(workloads.Blocked, workloads.Idle):
-        if not client.broken and (client.reply is None or isinstance(client.reply, ReplyError)):
+        told_so = expectation.hold_may_end and str(client.reply).startswith("MASTERDOWN fairlead")
+        if not client.broken and not told_so and (client.reply is None or isinstance(client.reply, ReplyError)):
             verdict.blame(f"{client.name} was answered {client.reply!r}")
     published = max((item for p in load.of(workloads.Publisher) for item, _ in p.acknowledged), default=0)
     for client in load.of(workloads.Subscriber):

@@ -113,6 +113,10 @@ class Observer(threading.Thread):
     def stray_writes(self):
         return sum(view.stray_writes for view in self.views)
 
+    def looks_at_deposed(self):
+        """How often a deposed server was asked while it called itself a master."""
+        return sum(view.samples for view in self.views)
+
     def finish(self):
         self.stopping.set()
         self.join(5)

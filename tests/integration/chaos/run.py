@@ -41,7 +41,9 @@ class Outcome:
 
     def row(self):
         v = self.verdict
-        lost = str(len(v.lost)) + (f" (<= {v.lost_age_max * 1000:.0f} ms)" if v.lost else "")
+        lost = str(len(v.lost))
+        if v.lost:  # how long before the fault the oldest of them was acknowledged
+            lost += f" (-{v.lost_age_max * 1000:.0f} ms)" if v.lost_age_max > 0 else " (after the fault)"
         return (self.scenario.name, str(self.seed), f"{self.outage:.2f}", f"{self.pauses[-1]:.2f}",
                 f"{self.role_to_write * 1000:.0f}" if self.role_to_write is not None else "-",
                 f"{v.kept}/{v.connections}", str(v.uncertain), str(sum(v.errors.values())), str(v.acknowledged), lost,

@@ -21,6 +21,7 @@ class Expectation:
     hold_may_end: bool = False    # -MASTERDOWN is an answer here
     flows: bool = False           # commands are answered while the fault lasts
     strays: str = "none"          # writes a deposed master may execute: none; sent: what was in flight to it; any
+    looks_min: int = 0            # so often a deposed master must have been seen as one, or the strays prove nothing
     consumers: int = 0            # how many clients pop; set by the run
 
     def strays_max(self, in_flight):
@@ -212,24 +213,24 @@ NO_FAILOVER = Expectation(failover="no", loss="none")
 STRICT_LEASE = 3.0  # seconds after the cut in which strict mode may still dispatch
 
 SCENARIOS = [
-    Scenario("kill9", kill, return_old),
-    Scenario("planned", planned, expect=NO_LOSS),
+    Scenario("kill9", kill, return_old, expect=Expectation(looks_min=10)),
+    Scenario("planned", planned, expect=Expectation(loss="none", looks_min=10)),
     Scenario("shutdown", shut_down, return_old, expect=NO_LOSS),
-    Scenario("freeze", freeze, thaw, expect=Expectation(strays="sent")),
+    Scenario("freeze", freeze, thaw, expect=Expectation(strays="sent", looks_min=10)),
     Scenario("stall", stall, expect=Expectation(failover="maybe", links_lost=1)),
     Scenario("restart-aof", restart_at_once, setup=Setup(append_only=True),
              expect=Expectation(failover="maybe")),
     Scenario("restart-empty", restart_at_once, expect=Expectation(failover="maybe", loss="any")),
-    Scenario("master-alone", cut("old"), heal, expect=Expectation(strays="sent")),
-    Scenario("master-and-replica", cut("old", "replica"), heal, expect=Expectation(strays="sent")),
-    Scenario("master-and-sentinel", cut("old", "s1"), heal, expect=Expectation(strays="sent")),
+    Scenario("master-alone", cut("old"), heal, expect=Expectation(strays="sent", looks_min=10)),
+    Scenario("master-and-replica", cut("old", "replica"), heal, expect=Expectation(strays="sent", looks_min=10)),
+    Scenario("master-and-sentinel", cut("old", "s1"), heal, expect=Expectation(strays="sent", looks_min=10)),
     Scenario("proxy-alone", cut("proxy", seconds=4), heal, expect=NO_FAILOVER),
     Scenario("proxy-alone-long", cut("proxy", seconds=13), heal,
              expect=Expectation(failover="no", loss="none", hold_may_end=True, links_lost=2)),
     Scenario("sentinels-apart", cut("s1", "s2", "s3", seconds=6), heal,
              expect=Expectation(failover="no", loss="none", links_lost=0, flows=True)),
     Scenario("proxy-with-master", cut("old", "proxy", seconds=8), heal,
-             expect=Expectation(diverging=12, strays="any", links_lost=2)),
+             expect=Expectation(diverging=10, strays="any", links_lost=2)),
     Scenario("proxy-with-master-strict", cut("old", "proxy", seconds=8), heal, setup=Setup(proxy_options=["--strict"]),
              expect=Expectation(diverging=STRICT_LEASE, strays="any", links_lost=2), needs_option="--strict"),
     Scenario("deaf-proxy", deaf_proxy, heal, expect=Expectation(failover="no", loss="none", links_lost=2)),
