@@ -132,7 +132,7 @@ class Cluster:
     def _start(self, proxy):
         for number, node in enumerate(REDIS_NODES):
             lines = ['save ""', f"dbfilename {node}.rdb", "repl-diskless-sync-delay 0", f"appenddirname {node}-aof",
-                     f"appendonly {'yes' if self.setup.append_only else 'no'}", "loglevel verbose",
+                     f"appendonly {'yes' if self.setup.append_only else 'no'}",
                      f"replica-announce-ip {self.setup.name_of(node)}"]
             if number > 0:
                 lines.append(f"replicaof {self.setup.name_of('r1')} {REDIS_PORT}")
