@@ -46,6 +46,8 @@ constexpr std::uint32_t window_min = 8;
 /// Who holds less than this in buffers is never closed because all buffers together are over
 /// memory_bytes_max.
 constexpr std::uint64_t large_holding_bytes = 64 * 1024;
+/// A session that was released for so long had a route, and not only a gate that opened and closed again.
+constexpr std::chrono::seconds route_lasted_min{2};
 
 class Engine {
  public:
@@ -144,6 +146,7 @@ class Engine {
   void hold(Session& session);
   void give_up_hold(Session& session);
   [[nodiscard]] bool held_too_long(const Session& session) const;
+  [[nodiscard]] bool had_a_route(const Session& session) const;
 
   // engine_login.cpp
   Handled ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,

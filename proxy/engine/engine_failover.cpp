@@ -334,6 +334,8 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     if (link == nullptr) return false;
     r->reply.clear(buffers_);
     link->append(buffers_, r, r->frame);
+    // The session counts this WATCH as lost. Whoever got the link next would see its conflict.
+    if (r->id == resp::CommandId::watch) link->unclean = true;
     --session.held;
     ++session.in_flight;
     session.link_in_use = link->id;
