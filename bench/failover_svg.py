@@ -6,8 +6,8 @@ The picture has its own background and follows the reader's light or dark scheme
 from xml.sax.saxutils import escape
 
 BEGIN, END, BIN = -2.0, 16.0, 0.1  # seconds around the fault
-WIDTH, LEFT, RIGHT = 860, 20, 20
-TOP, LANE, GAP, BOTTOM = 74, 64, 46, 56
+WIDTH, LEFT, RIGHT = 860, 24, 24
+TOP, LANE, GAP, BOTTOM = 74, 64, 46, 72
 
 STYLE = """
   .surface { fill: #fcfcfb } .title { fill: #0b0b0b } .text { fill: #52514e } .axis { stroke: #c3c2b7 }
@@ -61,7 +61,8 @@ def _lane(name, seen, top, highest):
     return [f'<text class="title" x="{LEFT}" y="{top - 10}">{escape(name)}</text>',
             f'<text class="text" x="{WIDTH - RIGHT}" y="{top - 10}" text-anchor="end">{escape(told)}</text>',
             _bars(kept, [0] * len(kept), highest, base, "kept"), _bars(lost, kept, highest, base, "lost"),
-            f'<path class="axis" d="M{LEFT} {base + 0.5}H{WIDTH - RIGHT}"/>', _ticks(timeline["errors"], base)]
+            f'<path class="axis" d="M{LEFT} {base + 0.5}H{WIDTH - RIGHT}"/>', _ticks(timeline["errors"], base),
+            f'<path class="mark" stroke-dasharray="3 3" d="M{_x(0):.1f} {top - 4}V{base + 12}"/>']
 
 
 def _legend(y):
@@ -77,7 +78,7 @@ def draw(event, lanes, writers):
     """`lanes`: pairs of a name and what failover_demo.py measured. Returns the SVG."""
     height = TOP + len(lanes) * (LANE + GAP) - GAP + BOTTOM
     highest = max(max(_counts(seen["timeline"]["answers"])) for _, seen in lanes)
-    foot = height - BOTTOM + 14
+    foot = height - BOTTOM + 30
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
              f'aria-label="{escape(event)}: answers per {BIN * 1000:.0f} ms">', f"<style>{STYLE}</style>",
              f'<rect class="surface" width="{WIDTH}" height="{height}" rx="6"/>',
@@ -86,9 +87,8 @@ def draw(event, lanes, writers):
              f'{BIN * 1000:.0f} ms</text>']
     for second in range(int(BEGIN), int(END) + 1, 2):
         x = _x(second)
-        parts += [f'<path class="grid" d="M{x:.1f} {TOP}V{foot - 10}"/>',
+        parts += [f'<path class="grid" d="M{x:.1f} {TOP}V{foot - 14}"/>',
                   f'<text class="text" x="{x:.1f}" y="{foot + 4}" text-anchor="middle">{second} s</text>']
     for number, (name, seen) in enumerate(lanes):
         parts += _lane(name, seen, TOP + number * (LANE + GAP), highest)
-    parts.append(f'<path class="mark" stroke-dasharray="3 3" d="M{_x(0):.1f} {TOP - 6}V{foot - 10}"/>')
     return "\n".join([*parts, *_legend(height - 14), "</svg>"]) + "\n"
