@@ -29,6 +29,10 @@ class Pause:
         self.seconds = seconds
 
 
+class Reconnect:
+    """The script goes on with a new connection, as clients do that make one for each request."""
+
+
 class Incomplete(Exception):
     """The reply has not arrived whole."""
 
@@ -105,6 +109,7 @@ class ClientLoop(threading.Thread):
     def add(self, client):
         """Connects a client; it begins when the thread is started."""
         self._connect(client)
+        client.steps = client.script()
         self.clients.append(client)
         return client
 
@@ -113,7 +118,6 @@ class ClientLoop(threading.Thread):
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.socket.setblocking(False)
         client.inbox, client.outbox, client.replies = bytearray(), b"", []
-        client.steps = client.script()
 
     def run(self):
         try:
@@ -165,6 +169,7 @@ class ClientLoop(threading.Thread):
                 self._later(client, client.reconnect_after)
                 return
             client.broken = None
+            client.steps = client.script()
             self.selector.register(client.socket, selectors.EVENT_READ, client)
         if not client.broken:
             self._advance(client, None)
@@ -185,11 +190,25 @@ class ClientLoop(threading.Thread):
         if isinstance(step, Pause):
             client.waiting = None
             self._later(client, step.seconds)
+        elif isinstance(step, Reconnect):
+            self._renew(client)
         elif step is not None:
             client.waiting, client.replies = step.replies, []
             client.sent_at = time.monotonic()
             client.outbox += step.data
             self._write(client)
+
+    def _renew(self, client):
+        self.selector.unregister(client.socket)
+        client.socket.close()
+        client.waiting = None
+        try:
+            self._connect(client)
+        except OSError as error:
+            self._lost(client, repr(error))
+            return
+        self.selector.register(client.socket, selectors.EVENT_READ, client)
+        self._advance(client, None)
 
     @staticmethod
     def _next_step(client, replies):
@@ -245,9 +264,12 @@ class ClientLoop(threading.Thread):
             pass
 
     def _break(self, client, what):
-        client.broken = (time.monotonic(), what)
         self.selector.unregister(client.socket)
         client.socket.close()
+        self._lost(client, what)
+
+    def _lost(self, client, what):
+        client.broken = (time.monotonic(), what)
         if client.reconnect_after is not None:
             client.disconnected()
             self._later(client, client.reconnect_after)

@@ -71,7 +71,10 @@ def enter(directory):
         _run("mount", "--bind", str(hosts), "/etc/hosts")
         os.makedirs("/run/netns", exist_ok=True)
         _run("ip", "link", "set", "lo", "up")
-        # A name that is in the file must not wait for a name server that cannot be reached from here.
+        # Clients that make a connection for each command would run out of ports. These settings are this namespace's own.
+        pathlib.Path("/proc/sys/net/ipv4/tcp_tw_reuse").write_text("1", encoding="ascii")
+        pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("10000 65000", encoding="ascii")
+        # Whether namespaces can be made at all is known here, before anything is started.
         _run("ip", "netns", "add", "probe")
         _run("ip", "netns", "del", "probe")
     except (RuntimeError, OSError) as error:
