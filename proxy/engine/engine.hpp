@@ -80,6 +80,8 @@ class Engine {
   void on_writable(ConnId id, health::TimePoint now);
 
   // --- Control
+  /// The process did not run for a while, stopped or starved. To be called before anything else of that turn.
+  void on_standstill(std::chrono::milliseconds gap, health::TimePoint now);
   void on_topology(health::TopologyPtr topology, health::TimePoint now);
   /// Ends every session as soon as it is owed nothing; drained() tells when all are gone.
   void drain(health::TimePoint now);

@@ -116,6 +116,15 @@ void Engine::send_signal(SignalKind kind, const resp::Address& server, std::stri
   io_.signal({kind, server, topology_ ? topology_->version : 0, std::string(detail)});
 }
 
+/// Meanwhile another server may have been promoted, and the commands that arrived would go to the old one.
+/// The Monitor has slept as well; it reads what Sentinel said in the meantime before it confirms the route.
+void Engine::on_standstill(std::chrono::milliseconds gap, TimePoint now) {
+  if (!gate_.doubt(now)) return;
+  ++stats_.gate_closed;
+  send_signal(SignalKind::stood_still, pool_.route().address,
+              "fairlead itself did not run for " + std::to_string(gap.count()) + " ms", now);
+}
+
 // --- Links
 
 void Engine::on_connected(ConnId id, TimePoint) {

@@ -1,6 +1,7 @@
 """The faults. Each scenario says what it does to the cluster, what it mends afterwards, and what may be seen of it."""
 
 import dataclasses
+import signal
 import subprocess
 import time
 from typing import Callable
@@ -197,6 +198,28 @@ def stale_sentinel(stage):
     stage.last(2.0)
 
 
+def frozen_proxy(stage):
+    """The proxy sleeps through a switch and wakes with commands of its clients and news of Sentinel before it."""
+    stage.fault()
+    stage.cluster.proxy.process.signal(signal.SIGSTOP)
+    try:
+        stage.cluster.failover()
+        stage.promoted()
+        stage.last(stage.rng.uniform(0.0, 2.0))
+    finally:
+        stage.cluster.proxy.process.signal(signal.SIGCONT)
+    stage.load.wait_for_writes()
+
+
+def kill_replica(stage):
+    """Nobody's business but Sentinel's."""
+    replica = stage.rng.choice([server for server in stage.cluster.servers if server is not stage.old])
+    stage.fault()
+    replica.process.kill()
+    stage.last(3.0)
+    replica.start()
+
+
 def repeated(stage):
     """A kill, a planned switch, another kill; each as soon as the set is whole again."""
     for act, mend in ((kill, return_old), (planned, lambda stage: None), (kill, return_old)):
@@ -239,6 +262,8 @@ SCENARIOS = [
     Scenario("loss-kill9", lossy(kill), lambda stage: (heal(stage), return_old(stage)),
              expect=Expectation(diverging=60, links_lost=4, strays="any")),
     Scenario("loss-planned", lossy(planned), heal, expect=Expectation(diverging=60, links_lost=4, strays="any")),
+    Scenario("frozen-proxy", frozen_proxy, expect=NO_LOSS),
+    Scenario("replica-killed", kill_replica, expect=Expectation(failover="no", loss="none", links_lost=0, flows=True)),
     Scenario("repeated", repeated, expect=Expectation(links_lost=3)),
     Scenario("wedged-sentinel", wedged_sentinel, unwedge),
     Scenario("stale-sentinel", stale_sentinel, heal, expect=NO_LOSS),

@@ -241,6 +241,27 @@ TEST_CASE("after evidence the gate opens only when the Monitor has answered it, 
   CHECK(world.got(world.log_in()) == Strings{"GET a"});
 }
 
+TEST_CASE("after a standstill nothing is dispatched until the Monitor has looked") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.engine.on_standstill(1500ms, world.now);
+  world.feed(client, "SET a 1\r\n");
+  CHECK(world.take(world.shared).empty());
+  REQUIRE(world.io.signals.size() == 1);
+  CHECK(world.io.signals[0].kind == health::SignalKind::stood_still);
+  world.engine.on_standstill(700ms, world.now);
+  CHECK(world.io.signals.size() == 1);
+  SECTION("the route is still the route") {
+    world.confirm("a");
+    CHECK(world.got(world.shared) == Strings{"SET a 1"});
+  }
+  SECTION("there was a switch") {
+    world.publish("b", 2);
+    CHECK(world.got(world.log_in()) == Strings{"SET a 1"});
+    CHECK(world.take(world.shared).empty());
+  }
+}
+
 TEST_CASE("a gate that opens and closes without an answer does not hold for ever") {
   World world;
   world.publish("a");
