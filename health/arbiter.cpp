@@ -15,27 +15,24 @@ bool is_legal(GroupState from, GroupState to) {
     case GroupState::init:
       return to == GroupState::switching;
     case GroupState::steady:
-      return to == GroupState::suspect || to == GroupState::switching;
+      return to == GroupState::suspect || to == GroupState::switching || to == GroupState::isolated;
     case GroupState::suspect:
-      return to == GroupState::steady || to == GroupState::switching;
+      return to == GroupState::steady || to == GroupState::switching || to == GroupState::restarted;
     case GroupState::switching:
       return to == GroupState::steady || to == GroupState::suspect || to == GroupState::init;
+    case GroupState::restarted:
+      return to == GroupState::steady || to == GroupState::suspect || to == GroupState::switching;
+    case GroupState::isolated:
+      return to == GroupState::suspect || to == GroupState::switching;
   }
   return false;
 }
 
-bool can_serve(const ServerReport& report) {
-  return report.reachable && report.role == Role::master && !report.loading && !report.run_id.empty();
-}
-
-std::int64_t ms_between(TimePoint from, TimePoint to) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
-}
-
 }  // namespace
 
-Arbiter::Arbiter(Options options)
+Arbiter::Arbiter(Options options, std::optional<Remembered> memory)
     : options_(std::move(options)),
+      memory_(std::move(memory)),
       commands_(resp::CommandTable::built_in()),
       confirm_next_(options_.suspect_confirm) {}
 
@@ -46,6 +43,11 @@ Arbiter::Outcome Arbiter::start(TimePoint now) {
   for (const auto& address : options_.servers) server_reports_.try_emplace(address);
   for (const auto& address : options_.sentinels) sentinel_reports_.try_emplace(address);
   outcome_.watch_changed = true;
+  if (memory_) {
+    say(EventKind::term_remembered, Severity::info, memory_->address,
+        "the last master was " + to_string(memory_->address) + " at term " + std::to_string(memory_->term) +
+            " (config-epoch " + std::to_string(memory_->epoch) + "); nothing older is followed at once");
+  }
   return finish(now);
 }
 
@@ -53,6 +55,7 @@ Arbiter::Outcome Arbiter::on_server(const resp::Address& address, const ServerRe
   const auto found = server_reports_.find(address);
   if (found == server_reports_.end()) return {};
   narrate_server(address, found->second, report, outcome_.events);
+  note_turn(address, found->second, report, now);
   found->second = report;
   if (route_ && route_->address == address) weigh_route(report, now);
   evaluate(now);
@@ -128,14 +131,22 @@ void Arbiter::transition(GroupState next, TimePoint now) {
   }
   state_ = next;
   if (next != GroupState::switching) target_.reset();
-  if (next != GroupState::suspect) suspicion_.reset();
+  if (next != GroupState::suspect) {
+    suspicion_.reset();
+    if (next != GroupState::restarted) candidate_.reset();
+  }
+  if (next != GroupState::restarted) restart_.reset();
   if (next != GroupState::steady) outcome_.look_now = true;
 }
 
 void Arbiter::evaluate(TimePoint now) {
+  keep_lease(now);
   follow_authority(now);
-  if (state_ == GroupState::switching) try_verify(now);
+  if (state_ == GroupState::steady) watch_turn(now);
+  if (state_ == GroupState::suspect || state_ == GroupState::restarted) try_promote(now);
   if (state_ == GroupState::suspect) try_reopen(now);
+  if (state_ == GroupState::restarted) try_trust_restarted(now);
+  if (state_ == GroupState::switching) try_verify(now);
   note_rogues();
   report_waiting(now);
 }
@@ -151,6 +162,7 @@ void Arbiter::follow_authority(TimePoint now) {
   }
   conflict_ = verdict.conflict;
   if (conflict_) suspect("several masters are named", now);
+  if (provision_) return follow_provision(verdict, now);
   const auto chosen = verdict.winner ? verdict.winner : outlasting(verdict, now);
   if (!chosen) {
     if (state_ == GroupState::switching) review_switch(now);
@@ -173,7 +185,11 @@ void Arbiter::follow_authority(TimePoint now) {
 
 Verdict Arbiter::verdict_of_sentinels() const {
   const auto all = votes();
-  if (!route_) return first_verdict(all, known_sentinels(), hearing());
+  if (!route_) return not_below_memory(first_verdict(all, known_sentinels(), hearing()), all);
+  // Until it is confirmed, a provisional route has no epoch of its own to be compared with.
+  if (provision_) {
+    return next_verdict(all, known_sentinels(), {provision_->former.address, provision_->former_epoch});
+  }
   return next_verdict(all, known_sentinels(), {route_->address, epoch_});
 }
 
@@ -191,7 +207,9 @@ Verdict Arbiter::verdict_of_roles() const {
   }
   if (masters.size() > 1) return {std::nullopt, std::nullopt, true};
   if (masters.empty()) return {};
-  const std::uint64_t term = route_ ? route_->term + 1 : 1;
+  std::uint64_t term = route_ ? route_->term + 1 : 1;
+  // The same process as before is the same term.
+  if (memory_) term = memory_->address == masters.front() ? memory_->term : memory_->term + 1;
   return {Candidate{masters.front(), term}, std::nullopt, false};
 }
 
@@ -204,7 +222,7 @@ std::optional<Candidate> Arbiter::outlasting(const Verdict& verdict, TimePoint n
   }
   if (outdated_ != verdict.outdated->address) outdated_since_ = now;
   outdated_ = verdict.outdated->address;
-  const auto route = server_reports_.find(route_->address);
+  const auto route = route_ ? server_reports_.find(route_->address) : server_reports_.end();
   const bool demoted =
       route != server_reports_.end() && route->second.reachable && route->second.role == Role::replica;
   if (!demoted && now - outdated_since_ < options_.outdated_patience) return std::nullopt;
@@ -305,15 +323,8 @@ void Arbiter::try_reopen(TimePoint now) {
   const Suspicion& suspicion = *suspicion_;
   if (suspicion.good < suspicion.needed || conflict_) return;
   if (election_active(now) || announced_elsewhere() || !authority_confirms(suspicion.run_id)) return;
-  if (suspicion.run_id != route_->run_id) {
-    say(EventKind::route_restarted, Severity::error, route_->address,
-        to_string(route_->address) +
-            " is another process than before (run id changed): what it had not written to "
-            "disk is lost; let it persist, or restart slower than Sentinel's down-after");
-    const Candidate same{route_->address, epoch_};
-    aim_at(same, now);
-    return;
-  }
+  if (suspicion.run_id != route_->run_id) return enter_restarted(now);
+  if (!lease_holds(now)) return;
   say(EventKind::route_restored, Severity::info, route_->address,
       to_string(route_->address) + " is good again after " + std::to_string(ms_between(closed_at_, now)) +
           " ms");
@@ -323,7 +334,7 @@ void Arbiter::try_reopen(TimePoint now) {
 
 void Arbiter::try_verify(TimePoint now) {
   const auto found = server_reports_.find(target_->address);
-  if (found == server_reports_.end() || conflict_) return;
+  if (found == server_reports_.end() || conflict_ || !lease_holds(now)) return;
   const ServerReport& report = found->second;
   if (can_serve(report) && report.asked_at > target_->since) return open_route(report, now);
   const bool answered = report.reachable && report.asked_at > target_->since;
@@ -340,14 +351,30 @@ void Arbiter::open_route(const ServerReport& report, TimePoint now) {
   const auto from = moved ? "from " + to_string(route_->address) + " to " : std::string();
   const char* since = route_ ? " ms after the gate was closed" : " ms after the start";
   epoch_ = target_->epoch;
-  const std::uint64_t term = std::max(epoch_, route_ ? route_->term : 0);
-  route_ = Route{target_->address, report.run_id, report.redis_version, term, now};
+  const std::uint64_t term = std::max(epoch_, route_ ? route_->term : memory_ ? memory_->term : 0);
+  say(EventKind::route_verified, Severity::info, target_->address,
+      "master " + from + to_string(target_->address) + " at term " + std::to_string(term) + ", " +
+          std::to_string(ms_between(closed_at_, now)) + since);
+  revoked_.reset();
+  const resp::Address address = target_->address;
+  const bool restarted =
+      memory_ && memory_->address == address && memory_->epoch == epoch_ && memory_->run_id != report.run_id;
+  if (restarted) {
+    say(EventKind::route_restarted, Severity::warning, address,
+        to_string(address) +
+            " was restarted while fairlead was not running: what it had not written to disk is lost");
+  }
+  adopt(address, term, report, now);
+}
+
+void Arbiter::adopt(const resp::Address& address, std::uint64_t term, const ServerReport& report,
+                    TimePoint now) {
+  route_ = Route{address, report.run_id, report.redis_version, term, now};
   disbelieved_.reset();
   outdated_.reset();
+  turned_.clear();
+  memory_.reset();
   rogues_.erase(route_->address);
-  say(EventKind::route_verified, Severity::info, route_->address,
-      "master " + from + to_string(route_->address) + " at term " + std::to_string(term) + ", " +
-          std::to_string(ms_between(closed_at_, now)) + since);
   transition(GroupState::steady, now);
   if (commands_run_id_ != report.run_id) {
     commands_run_id_ = report.run_id;
@@ -359,24 +386,26 @@ void Arbiter::note_election(const resp::Address& sentinel, const SentinelReport&
   Election& election = elections_[sentinel];
   const bool against_route = route_ && report.watching == route_->address;
   const bool rises = report.election > election.stage && report.usable();
-  if (report.election == ElectionStage::none || rises) election = {report.election, now};
+  if (report.election == ElectionStage::none) election = {};
+  if (rises) {
+    election.stage = report.election;
+    election.since = now;
+  }
+  note_selection(election, sentinel, report, now);
   if (!against_route || !rises) return;
-  suspect("Sentinel " + to_string(sentinel) +
-              (report.election == ElectionStage::elected ? " leads a failover of it"
-                                                         : " asks for votes to fail it over"),
-          now);
+  const bool elected = report.election == ElectionStage::elected;
+  say(EventKind::election_started, Severity::info, sentinel,
+      "Sentinel " + to_string(sentinel) + (elected ? " leads" : " begins") + " a failover of " +
+          to_string(route_->address));
+  outcome_.look_now = true;
+  // Who only asks for votes may get none. The elected one selects and promotes in its next two rounds, 100 ms
+  // each: time enough for what is in flight to be answered and replicated.
+  if (elected) suspect("Sentinel " + to_string(sentinel) + " leads a failover of it", now);
 }
 
 bool Arbiter::election_active(TimePoint now) const {
-  for (const auto& [address, election] : elections_) {
-    if (election.stage == ElectionStage::none) continue;
-    const auto report = sentinel_reports_.find(address);
-    if (report == sentinel_reports_.end() || report->second.watching != route_->address) continue;
-    const bool elected = election.stage == ElectionStage::elected;
-    if (now - election.since < (elected ? options_.election_hold_max : options_.candidate_hold_max))
-      return true;
-  }
-  return false;
+  return std::any_of(elections_.begin(), elections_.end(),
+                     [&](const auto& entry) { return is_current(entry.second, entry.first, now); });
 }
 
 bool Arbiter::announced_elsewhere() const {

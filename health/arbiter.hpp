@@ -11,9 +11,17 @@
 // Commands flow in STEADY only. Signals and elections can only close; only a ROLE=master that was asked after
 // the decision opens. Terms never decrease.
 //
+// Early promotion (arbiter_promotion.cpp): from SUSPECT, the replica that an elected Sentinel promotes
+// becomes the route as soon as it says master. That route is provisional until a Sentinel names it at a
+// higher config-epoch, and is taken back when none does.
+//
+// RESTARTED (arbiter_guard.cpp): SUSPECT finds another process at the route's address; it is verified like a
+// new master once its data can be trusted. ISOLATED: strict mode, STEADY until the lease of a majority of
+// Sentinels ran out; then SUSPECT. That the hold time is over (the design's DOWN) is known to each worker's
+// gate, and changes nothing here.
+//
 // Owned by the Monitor, control thread. Pure: no clock, no socket, no logging; the same input gives the same
-// output. Later states (restarted, isolated, down) are further enumerators and arrows of transition(); a
-// persisted term is one more argument of the constructor.
+// output.
 #pragma once
 
 #include <map>
@@ -42,9 +50,11 @@ class Arbiter {
     std::optional<resp::Address> learn_from;  // ask this server for COMMAND
     bool look_now = false;                    // probe every server and poll every Sentinel at once
     bool watch_changed = false;               // servers() or sentinels() changed
+    std::optional<Remembered> remember;       // to be kept over a restart of the process
   };
 
-  explicit Arbiter(Options options);
+  /// `memory` is what an earlier process remembered.
+  explicit Arbiter(Options options, std::optional<Remembered> memory = std::nullopt);
 
   /// The first topology: INIT, built-in command table.
   [[nodiscard]] Outcome start(TimePoint now);
@@ -54,10 +64,18 @@ class Arbiter {
   [[nodiscard]] Outcome on_signal(const Signal& signal, TimePoint now);
   /// The answer to COMMAND from `address`, or an error that stands for it.
   [[nodiscard]] Outcome on_commands(const resp::Address& address, const resp::Value& reply, TimePoint now);
+  /// The operator trusts a restarted master as it is. No effect in any other state.
+  [[nodiscard]] Outcome on_restart_accepted(TimePoint now);
+  /// Other options of the same kind (Sentinels, or servers); the route stays.
+  [[nodiscard]] Outcome on_options(Options options, TimePoint now);
   /// To be called about every probe interval of the present pace: bounds run out, reports fall due.
   [[nodiscard]] Outcome on_tick(TimePoint now);
 
-  [[nodiscard]] Pace pace() const { return state_ == GroupState::steady ? Pace::normal : Pace::fast; }
+  [[nodiscard]] Pace pace() const {
+    return state_ == GroupState::steady && !provision_ ? Pace::normal : Pace::fast;
+  }
+  /// The replica that is being promoted, to be watched at Pace::closest; nullopt: none.
+  [[nodiscard]] const std::optional<resp::Address>& candidate() const { return candidate_; }
   [[nodiscard]] GroupState state() const { return state_; }
   [[nodiscard]] const std::optional<Route>& route() const { return route_; }
   /// What to watch now; the shell opens and closes connections accordingly.
@@ -84,8 +102,29 @@ class Arbiter {
     int needed = 0;
     bool failed = false;  // the route answered badly or not at all since
   };
+  struct Restart {
+    std::string run_id;
+    bool told = false;
+  };
   struct Election {
     ElectionStage stage = ElectionStage::none;
+    TimePoint since{};
+    std::uint64_t epoch = 0;  // 0: not heard
+    resp::Address selected;   // host empty: not heard
+    TimePoint selected_since{};
+  };
+  /// What an election says about the next master.
+  struct Promotion {
+    resp::Address replica;
+    resp::Address sentinel;
+    std::uint64_t epoch = 0;  // 0: not heard
+    TimePoint since{};        // a role asked earlier proves nothing
+  };
+  /// What a provisional route goes back to.
+  struct Provision {
+    Route former;
+    std::uint64_t former_epoch = 0;
+    Promotion promotion;
     TimePoint since{};
   };
 
@@ -104,10 +143,36 @@ class Arbiter {
   void try_reopen(TimePoint now);
   void try_verify(TimePoint now);
   void open_route(const ServerReport& report, TimePoint now);
+  void adopt(const resp::Address& address, std::uint64_t term, const ServerReport& report, TimePoint now);
   void note_election(const resp::Address& sentinel, const SentinelReport& report, TimePoint now);
   [[nodiscard]] bool election_active(TimePoint now) const;
   [[nodiscard]] bool announced_elsewhere() const;
   [[nodiscard]] bool authority_confirms(const std::string& run_id) const;
+
+  // arbiter_promotion.cpp: the replica that is being promoted, before Sentinel announces it.
+  void note_selection(Election& election, const resp::Address& sentinel, const SentinelReport& report,
+                      TimePoint now);
+  void note_turn(const resp::Address& address, const ServerReport& before, const ServerReport& after,
+                 TimePoint now);
+  [[nodiscard]] bool is_current(const Election& election, const resp::Address& sentinel, TimePoint now) const;
+  [[nodiscard]] std::optional<Promotion> promotion_under_way(TimePoint now) const;
+  [[nodiscard]] std::optional<Promotion> promotion_seen(TimePoint now) const;
+  void watch_turn(TimePoint now);
+  void try_promote(TimePoint now);
+  void follow_provision(const Verdict& verdict, TimePoint now);
+  [[nodiscard]] bool leader_gave_up() const;
+  void confirm_provision(const Candidate& winner);
+  void take_back_provision(std::string why, TimePoint now);
+
+  // arbiter_guard.cpp: restarted masters, the lease of strict mode, what is remembered.
+  void enter_restarted(TimePoint now);
+  void try_trust_restarted(TimePoint now);
+  [[nodiscard]] std::string reason_to_trust(const ServerReport& report) const;
+  void keep_lease(TimePoint now);
+  [[nodiscard]] bool lease_holds(TimePoint now) const;
+  [[nodiscard]] std::chrono::milliseconds lease_length() const;
+  [[nodiscard]] Verdict not_below_memory(Verdict verdict, const std::vector<Vote>& votes) const;
+  void note_route();
 
   // arbiter_view.cpp: what is watched, what is counted, what is published and said.
   [[nodiscard]] bool with_sentinels() const { return !options_.sentinels.empty(); }
@@ -132,13 +197,22 @@ class Arbiter {
   std::optional<Route> route_;
   std::optional<Target> target_;          // while switching
   std::optional<Suspicion> suspicion_;    // while suspect
+  std::optional<Restart> restart_;        // while restarted
+  std::string trusted_run_id_;            // a restarted process that the operator trusts
+  std::optional<Remembered> memory_;      // of the process before this one, until the first route
+  std::optional<Remembered> remembered_;  // what was told to be kept last
+  TimePoint lease_until_{};               // strict mode
   std::optional<Candidate> disbelieved_;  // a vote that was contradicted and could not be verified
   // The config-epoch the route was adopted at: what votes are compared with. The route's term is the highest
   // ever seen, and the two differ only after an operator made Sentinels begin anew at a lower epoch.
   std::uint64_t epoch_ = 0;
   std::optional<resp::Address> outdated_;  // see Verdict; named since outdated_since_
   TimePoint outdated_since_{};
-  bool conflict_ = false;  // several masters named, nobody with a majority
+  bool conflict_ = false;                      // several masters named, nobody with a majority
+  std::optional<Provision> provision_;         // while the route is provisional
+  std::optional<resp::Address> candidate_;     // while suspect: the replica that is being promoted
+  std::optional<Candidate> revoked_;           // a provisional route that was taken back, and its election
+  std::map<resp::Address, TimePoint> turned_;  // replicas that became masters, and when that was seen
   ServerReports server_reports_;
   SentinelReports sentinel_reports_;
   std::map<resp::Address, Election> elections_;

@@ -35,7 +35,8 @@ bool same_but_offsets(const Topology& left, const Topology& right) {
   };
   const Shard& a = left.shards.front();
   const Shard& b = right.shards.front();
-  return a.state == b.state && same_route(a.route, b.route) && left.commands == right.commands &&
+  return a.state == b.state && a.provisional == b.provisional && same_route(a.route, b.route) &&
+         left.commands == right.commands &&
          std::equal(a.servers.begin(), a.servers.end(), b.servers.begin(), b.servers.end(), same_server) &&
          std::equal(left.sentinels.begin(), left.sentinels.end(), right.sentinels.begin(),
                     right.sentinels.end(), same_sentinel);
@@ -151,6 +152,7 @@ void Arbiter::refresh_servers() {
     want(report.vote);
     want(report.watching);
     want(report.announced);
+    want(report.selected);
     for (const auto& replica : report.replicas) want(replica);
   }
   for (const auto& address : wanted) {
@@ -161,6 +163,7 @@ void Arbiter::refresh_servers() {
   const auto dropped =
       std::erase_if(server_reports_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   std::erase_if(rogues_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  std::erase_if(turned_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   if (dropped > 0) outcome_.watch_changed = true;
 }
 
@@ -192,6 +195,9 @@ void Arbiter::report_waiting(TimePoint now) {
   if (target_) waiting.wanted = target_->address;
   if (!target_ && route_) waiting.wanted = route_->address;
   if (suspicion_) waiting.why_suspect = suspicion_->why;
+  if (restart_)
+    waiting.why_suspect = to_string(route_->address) + " was restarted and may have lost its data";
+  if (!lease_holds(now)) waiting.why_suspect = "strict mode: no majority of the Sentinels answers";
   if (conflict_) waiting.why_suspect = "several masters are named and none has a majority";
   auto text = explain_waiting(options_, server_reports_, sentinel_reports_, waiting);
   if (!with_sentinels() && !rogues_.empty()) {
@@ -213,6 +219,8 @@ Topology Arbiter::draw() const {
   Shard shard;
   shard.state = state_;
   shard.route = route_;
+  if (options_.strict && with_sentinels()) shard.lease_until = lease_until_;
+  shard.provisional = state_ == GroupState::steady && provision_.has_value();
   for (const auto& [address, report] : server_reports_) {
     ServerView view;
     view.address = address;
@@ -244,7 +252,9 @@ Topology Arbiter::draw() const {
 
 void Arbiter::publish(TimePoint now) {
   Topology next = draw();
-  if (topology_ && same_but_offsets(*topology_, next)) {
+  const auto lease_gained =
+      topology_ ? next.shards.front().lease_until - topology_->shards.front().lease_until : Duration{0};
+  if (topology_ && same_but_offsets(*topology_, next) && lease_gained < options_.lease / 8) {
     // Offsets move with every write; alone they are worth a publication only now and then.
     if (same_offsets(*topology_, next) || now - published_at_ < options_.probe_interval) return;
   }
@@ -257,6 +267,7 @@ void Arbiter::publish(TimePoint now) {
 }
 
 Arbiter::Outcome Arbiter::finish(TimePoint now) {
+  note_route();
   publish(now);
   return std::exchange(outcome_, Outcome{});
 }

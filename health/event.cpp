@@ -38,12 +38,30 @@ const char* to_string(EventKind kind) {
       return "route_restored";
     case EventKind::route_switching:
       return "route_switching";
+    case EventKind::election_started:
+      return "election_started";
+    case EventKind::replica_selected:
+      return "replica_selected";
+    case EventKind::route_provisional:
+      return "route_provisional";
+    case EventKind::route_confirmed:
+      return "route_confirmed";
+    case EventKind::route_revoked:
+      return "route_revoked";
     case EventKind::route_refused:
       return "route_refused";
     case EventKind::no_master_waiting:
       return "no_master_waiting";
     case EventKind::route_restarted:
       return "route_restarted";
+    case EventKind::restart_held:
+      return "restart_held";
+    case EventKind::restart_accepted:
+      return "restart_accepted";
+    case EventKind::route_isolated:
+      return "route_isolated";
+    case EventKind::term_remembered:
+      return "term_remembered";
     case EventKind::command_table_learnt:
       return "command_table_learnt";
     case EventKind::command_table_refused:

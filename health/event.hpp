@@ -27,10 +27,19 @@ enum class EventKind : std::uint8_t {
   route_suspect,      // evidence against the route
   route_restored,     // SUSPECT -> STEADY, same master
   route_switching,    // authority names another master
+  election_started,   // a Sentinel begins a failover of the route
+  replica_selected,   // an elected Sentinel says which replica it promotes
+  route_provisional,  // the selected replica became the route before Sentinel announced it
+  route_confirmed,    // ... and Sentinel announced it
+  route_revoked,      // ... and Sentinel did not: back to the former master, in doubt
   route_refused,      // the named master could not be verified: it is a replica, loading, wrong password ...
   no_master_waiting,  // said again at a slow pace while there is no route, with what is missing and the
                       // remedy
   route_restarted,    // the same address and term, another process: what it had not persisted is lost
+  restart_held,       // ... and nothing shows that it has its data again: it waits for the operator
+  restart_accepted,   // ... and why it is trusted again
+  route_isolated,     // strict mode: no majority of Sentinels was heard within the lease
+  term_remembered,    // at start: the last term of the former process
   command_table_learnt,
   command_table_refused,  // COMMAND was not answered with a table: the previous one stays
   sentinels_disagree,     // several masters at one config-epoch without a majority

@@ -59,7 +59,7 @@ void LinkFsm::stop(LinkActions& out) {
 void LinkFsm::connect(TimePoint now, LinkActions& out) {
   state_ = State::connecting;
   attempted_at_ = now;
-  deadline_ = now + (pace_ == Pace::fast ? timing_.connect_timeout_fast : timing_.connect_timeout);
+  deadline_ = now + (pace_ != Pace::normal ? timing_.connect_timeout_fast : timing_.connect_timeout);
   out.push_back({LinkAction::Kind::connect, {}});
 }
 
@@ -153,7 +153,7 @@ void LinkFsm::enter_waiting(LinkFailure failure, std::string text, TimePoint now
 
 void LinkFsm::set_pace(Pace pace, TimePoint now) {
   pace_ = pace;
-  if (pace != Pace::fast) return;
+  if (pace == Pace::normal) return;
   if (state_ == State::connecting) deadline_ = std::min(deadline_, now + timing_.connect_timeout_fast);
   if (state_ == State::waiting) hurry(now);
 }

@@ -22,8 +22,8 @@
 
 namespace fairlead::health {
 
-/// How closely to look: fast while there is no steady route.
-enum class Pace : std::uint8_t { normal, fast };
+/// How closely to look: fast while there is no steady route, closest at a replica that is being promoted.
+enum class Pace : std::uint8_t { normal, fast, closest };
 
 struct LinkAction {
   enum class Kind : std::uint8_t { connect, send, close };

@@ -78,17 +78,20 @@ class DeadlineTimer {
 
 class Monitor::Impl {
  public:
-  Impl(asio::io_context& context, Options options, Publish publish, Report report)
+  Impl(asio::io_context& context, Options options, Publish publish, Report report, Memory memory)
       : context_(context),
         options_(std::move(options)),
         publish_(std::move(publish)),
         report_(std::move(report)),
-        arbiter_(options_),
+        remember_(std::move(memory.remember)),
+        arbiter_(options_, std::move(memory.last)),
         tick_(context) {}
 
   void start();
   void stop();
   void on_signal(const Signal& signal);
+  void reload(Options options);
+  void accept_restarted() { apply(arbiter_.on_restart_accepted(clock_now())); }
 
  private:
   // One watched server: its machine, its connection, its timer.
@@ -124,18 +127,23 @@ class Monitor::Impl {
   void apply(Arbiter::Outcome outcome);
   void reconcile(TimePoint now);
   void set_pace(TimePoint now);
+  [[nodiscard]] Pace pace_of(const resp::Address& server) const {
+    return candidate_ == server ? Pace::closest : pace_;
+  }
   void look_now(TimePoint now);
   void learn_from(const resp::Address& address, TimePoint now);
   void arm_tick();
 
   asio::io_context& context_;
-  const Options options_;
+  Options options_;
   const Publish publish_;
   const Report report_;
+  const Remember remember_;
   Arbiter arbiter_;
   ServerWatches servers_;
   SentinelWatches sentinels_;
   Pace pace_ = Pace::normal;
+  std::optional<resp::Address> candidate_;  // watched at Pace::closest
   DeadlineTimer tick_;
   bool running_ = false;
 };
@@ -253,8 +261,10 @@ void Monitor::Impl::settle(const resp::Address& address, SentinelWatch& watch) {
   });
 }
 
-// Publication first: each further step costs the workers time in which they trust a lost route.
+// Publication first: each further step costs the workers time in which they trust a lost route. What is to be
+// remembered is only handed over.
 void Monitor::Impl::apply(Arbiter::Outcome outcome) {
+  if (outcome.remember && remember_) remember_(*outcome.remember);
   if (outcome.topology) publish_(std::move(outcome.topology));
   const auto now = clock_now();
   if (outcome.watch_changed) reconcile(now);
@@ -262,6 +272,14 @@ void Monitor::Impl::apply(Arbiter::Outcome outcome) {
   if (outcome.look_now) look_now(now);
   if (outcome.learn_from) learn_from(*outcome.learn_from, now);
   for (const auto& event : outcome.events) report_(event);
+}
+
+// All connections begin anew, with the new logins and times; what the old ones said stands until then.
+void Monitor::Impl::reload(Options options) {
+  options_ = options;
+  servers_.clear();
+  sentinels_.clear();
+  apply(arbiter_.on_options(std::move(options), clock_now()));
 }
 
 void Monitor::Impl::reconcile(TimePoint now) {
@@ -285,17 +303,27 @@ void Monitor::Impl::reconcile(TimePoint now) {
     auto& watch = servers_[address];
     if (watch) continue;
     watch = std::make_unique<ServerWatch>(*this, address);
-    watch->fsm.set_pace(pace_, now);
+    watch->fsm.set_pace(pace_of(address), now);
     watch->fsm.start(now, watch->actions);
     settle(address, *watch);
   }
 }
 
 void Monitor::Impl::set_pace(TimePoint now) {
+  if (candidate_ != arbiter_.candidate()) {
+    const auto former = std::exchange(candidate_, arbiter_.candidate());
+    for (const auto& changed : {former, candidate_}) {
+      const auto found = changed ? servers_.find(*changed) : servers_.end();
+      if (found == servers_.end()) continue;
+      found->second->fsm.set_pace(pace_of(*changed), now);
+      if (changed == candidate_) found->second->fsm.probe_now(now, found->second->actions);
+      settle(*changed, *found->second);
+    }
+  }
   if (pace_ == arbiter_.pace()) return;
   pace_ = arbiter_.pace();
   for (auto& [address, watch] : servers_) {
-    watch->fsm.set_pace(pace_, now);
+    watch->fsm.set_pace(pace_of(address), now);
     settle(address, *watch);
   }
   for (auto& [address, watch] : sentinels_) {
@@ -324,15 +352,16 @@ void Monitor::Impl::learn_from(const resp::Address& address, TimePoint now) {
 }
 
 void Monitor::Impl::arm_tick() {
-  const auto interval = pace_ == Pace::fast ? options_.probe_interval_suspect : options_.probe_interval;
+  const auto interval = pace_ == Pace::fast ? options_.probe_interval_suspect : options_.sentinel_interval();
   tick_.follow(clock_now() + interval, [this] {
     apply(arbiter_.on_tick(clock_now()));
     if (running_) arm_tick();
   });
 }
 
-Monitor::Monitor(asio::io_context& context, Options options, Publish publish, Report report)
-    : impl_(std::make_unique<Impl>(context, std::move(options), std::move(publish), std::move(report))) {}
+Monitor::Monitor(asio::io_context& context, Options options, Publish publish, Report report, Memory memory)
+    : impl_(std::make_unique<Impl>(context, std::move(options), std::move(publish), std::move(report),
+                                   std::move(memory))) {}
 
 Monitor::~Monitor() = default;
 
@@ -342,6 +371,14 @@ void Monitor::start() {
 
 void Monitor::stop() {
   impl_->stop();
+}
+
+void Monitor::reload(Options options) {
+  impl_->reload(std::move(options));
+}
+
+void Monitor::accept_restarted() {
+  impl_->accept_restarted();
 }
 
 void Monitor::on_signal(const Signal& signal) {

@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "health/event.hpp"
 #include "health/options.hpp"
@@ -15,10 +16,18 @@ namespace fairlead::health {
 
 class Monitor {
  public:
-  using Publish = std::function<void(TopologyPtr)>;  // called on the control thread, at each change
-  using Report = std::function<void(const Event&)>;  // called on the control thread
+  using Publish = std::function<void(TopologyPtr)>;         // called on the control thread, at each change
+  using Report = std::function<void(const Event&)>;         // called on the control thread
+  using Remember = std::function<void(const Remembered&)>;  // called on the control thread, before Publish
 
-  Monitor(boost::asio::io_context& context, Options options, Publish publish, Report report);
+  /// What is kept over a restart of the process: what was read, and where to put what is new.
+  struct Memory {
+    std::optional<Remembered> last;
+    Remember remember;
+  };
+
+  Monitor(boost::asio::io_context& context, Options options, Publish publish, Report report,
+          Memory memory = {});
   ~Monitor();
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
@@ -27,6 +36,10 @@ class Monitor {
   void start();
   /// Closes all connections and timers; the io_context can then run dry.
   void stop();
+  /// Other options of the same kind: what is watched follows, the route stays.
+  void reload(Options options);
+  /// The operator trusts a restarted master as it is.
+  void accept_restarted();
   /// From a worker, posted to the control thread by the caller.
   void on_signal(const Signal& signal);
 

@@ -112,6 +112,10 @@ std::string explain_servers_mode(const Options& options, const ServerReports& se
 
 }  // namespace
 
+bool can_serve(const ServerReport& report) {
+  return report.reachable && report.role == Role::master && !report.loading && !report.run_id.empty();
+}
+
 std::string fault_of_master(const resp::Address& address, const ServerReport& report) {
   if (report.attempts == 0) return to_string(address) + " has not answered yet";
   if (!report.reachable) {

@@ -27,6 +27,14 @@ void narrate_sentinel(const resp::Address& address, const SentinelReport& before
 /// What is wrong with a server that should be the master; empty when it is a master that can be used.
 [[nodiscard]] std::string fault_of_master(const resp::Address& address, const ServerReport& report);
 
+/// For sentences: whole milliseconds.
+[[nodiscard]] inline std::int64_t ms_between(TimePoint from, TimePoint to) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
+}
+
+/// A master that takes commands now, and of which it is known which process it is.
+[[nodiscard]] bool can_serve(const ServerReport& report);
+
 struct Waiting {
   std::optional<resp::Address> wanted;  // the server that would be the route, if any is named
   std::string why_suspect;              // the evidence against a route that nothing else replaces

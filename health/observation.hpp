@@ -32,6 +32,8 @@ struct ServerReport {
   std::string run_id;
   std::string redis_version;
   std::int64_t offset = -1;
+  bool append_only = false;  // it has an append-only file
+  std::int64_t keys = -1;    // in all databases, when it connected or had loaded; -1: unknown
   resp::Address replica_of;  // role replica: its master, as it says
   TimePoint asked_at{};      // when the probe was sent that this answers
 };
@@ -44,10 +46,10 @@ enum class SentinelStatus : std::uint8_t {
   ok,
 };
 
-/// How far a failover that this Sentinel leads has come. It only ever closes the gate.
+/// How far a failover that this Sentinel leads has come. By itself it only closes the gate.
 enum class ElectionStage : std::uint8_t {
   none,
-  candidate,  // +try-failover: it asks for votes
+  candidate,  // +try-failover: it asks for votes, and may get none
   elected,    // +elected-leader and later: it is at work
 };
 
@@ -70,7 +72,10 @@ struct SentinelReport {
   bool subjectively_down = false;
   bool objectively_down = false;
   ElectionStage election = ElectionStage::none;
+  std::uint64_t election_epoch = 0;  // the config-epoch that its failover will have; 0: not heard
+  resp::Address selected;   // the replica it promotes, +selected-slave and later; host empty: not heard
   resp::Address announced;  // +switch-master heard, not yet confirmed by a poll; host empty: none
+  std::chrono::milliseconds down_after{0};  // SENTINEL MASTER: when it thinks that the master is down
   std::vector<resp::Address> replicas;
   std::vector<SentinelPeer> peers;
   std::vector<std::string> known_masters;  // unknown_master: the names it does watch

@@ -1,6 +1,7 @@
 #include "health/role_fsm.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <string_view>
 #include <utility>
 
@@ -20,6 +21,22 @@ LinkFsm::Timing timing_of(const Options& options) {
 
 bool begins_with(const resp::Value& reply, std::string_view word) {
   return reply.is_error() && std::string_view(reply.text).substr(0, word.size()) == word;
+}
+
+// The sum of `db0:keys=12,expires=...` over all databases; -1 when it is no INFO.
+std::int64_t keys_in(const std::string& info) {
+  if (info_field(info, "run_id").empty()) return -1;
+  std::int64_t sum = 0;
+  const std::string_view mark = ":keys=";
+  for (std::size_t at = info.find(mark); at != std::string::npos; at = info.find(mark, at + 1)) {
+    const std::size_t line = info.rfind('\n', at);
+    const std::string_view name = std::string_view(info).substr(line + 1, at - line - 1);
+    if (name.substr(0, 2) != "db") continue;
+    std::int64_t keys = 0;
+    std::from_chars(info.data() + at + mark.size(), info.data() + info.size(), keys);
+    sum += keys;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -65,8 +82,11 @@ RoleFsm::News RoleFsm::on_reply(resp::Value reply, TimePoint now, LinkActions& o
     case Tag::info:
       draft_.run_id = info_field(reply.text, "run_id");
       draft_.redis_version = info_field(reply.text, "redis_version");
-      run_id_known_ = !draft_.run_id.empty();
-      if (!run_id_known_ && draft_.last_error.empty()) draft_.last_error = "INFO server: " + reply.text;
+      draft_.append_only = info_field(reply.text, "aof_enabled") == "1";
+      draft_.keys = keys_in(reply.text);
+      if (draft_.run_id.empty() && draft_.last_error.empty()) draft_.last_error = "INFO: " + reply.text;
+      // While it loads it does not have its keys yet: ask again.
+      run_id_known_ = !draft_.run_id.empty() && !draft_.loading;
       return end_probe(now, out);
     case Tag::commands:
       commands_wanted_ = 0;
@@ -92,7 +112,19 @@ RoleFsm::News RoleFsm::on_timer(TimePoint now, LinkActions& out) {
 void RoleFsm::set_pace(Pace pace, TimePoint now) {
   pace_ = pace;
   link_.set_pace(pace, now);
-  if (pace == Pace::fast) next_probe_ = std::min(next_probe_, now + options_.probe_interval_suspect);
+  if (pace != Pace::normal) next_probe_ = std::min(next_probe_, now + interval());
+}
+
+std::chrono::milliseconds RoleFsm::interval() const {
+  switch (pace_) {
+    case Pace::normal:
+      break;
+    case Pace::fast:
+      return options_.probe_interval_suspect;
+    case Pace::closest:
+      return options_.probe_interval_promotion;
+  }
+  return options_.probe_interval;
 }
 
 void RoleFsm::probe_now(TimePoint now, LinkActions& out) {
@@ -125,9 +157,11 @@ void RoleFsm::begin_probe(TimePoint now, LinkActions& out) {
   draft_.attempts = report_.attempts;
   draft_.run_id = report_.run_id;
   draft_.redis_version = report_.redis_version;
+  draft_.append_only = report_.append_only;
+  draft_.keys = report_.keys;
   link_.send(Tag::role, {"ROLE"}, now, out);
   link_.send(Tag::ping, {"PING"}, now, out);
-  if (!run_id_known_) link_.send(Tag::info, {"INFO", "server"}, now, out);
+  if (!run_id_known_) link_.send(Tag::info, {"INFO"}, now, out);
 }
 
 void RoleFsm::send_commands(TimePoint now, LinkActions& out) {
@@ -141,8 +175,7 @@ RoleFsm::News RoleFsm::end_probe(TimePoint now, LinkActions& out) {
   ++draft_.attempts;
   report_ = draft_;
   probing_ = false;
-  next_probe_ =
-      draft_.asked_at + (pace_ == Pace::fast ? options_.probe_interval_suspect : options_.probe_interval);
+  next_probe_ = draft_.asked_at + interval();
   if (commands_wanted_ > 0 && !commands_sent_) send_commands(now, out);
   if (probe_again_) begin_probe(now, out);
   return News::report;

@@ -1,7 +1,7 @@
 // Watches one Redis server: connect, log in, then probe. A probe is ROLE (who it is), PING (does it refuse
-// for loading) and, once per connection, INFO server (which process it is): a run id cannot change while a
-// connection lives. Owned by the Monitor, control thread. Pure: what happened and `now` go in, actions and a
-// report come out; it judges nothing and never reads a clock.
+// for loading) and, once per connection and again after loading, INFO (which process it is, what it has): a
+// run id cannot change while a connection lives. Owned by the Monitor, control thread. Pure: what happened
+// and `now` go in, actions and a report come out; it judges nothing and never reads a clock.
 #pragma once
 
 #include <optional>
@@ -50,6 +50,7 @@ class RoleFsm {
   void send_commands(TimePoint now, LinkActions& out);
   [[nodiscard]] News end_probe(TimePoint now, LinkActions& out);
   [[nodiscard]] News note_failure();
+  [[nodiscard]] std::chrono::milliseconds interval() const;
   void read_role(const resp::Value& reply);
 
   Options options_;

@@ -143,6 +143,11 @@ SentinelFsm::News SentinelFsm::on_subscription_reply(const resp::Value& reply, T
   if (subscription_.state() != LinkFsm::State::ready) return News::none;
   if (reply.items.size() == 4 && reply.items[0].text == "pmessage") {
     const auto words = words_of(reply.items[3].text);
+    // Said without a master's name, just before the +try-failover that it belongs to.
+    if (reply.items[2].text == "+new-epoch" && words.size() == 1) {
+      new_epoch_ = number_in<std::uint64_t>(words[0]).value_or(0);
+      return News::none;
+    }
     const bool tilt = reply.items[2].text == "+tilt" || reply.items[2].text == "-tilt";
     if (!tilt && !about_our_master(words)) return News::none;
     const News news = on_message(reply.items[2].text, reply.items[3].text);
@@ -173,11 +178,30 @@ SentinelFsm::News SentinelFsm::on_message(const std::string& channel, const std:
     report_.subjectively_down = true;
   } else if (channel == "+odown" && of_the_master) {
     report_.objectively_down = true;
-  } else if (channel == "+try-failover") {
+  } else {
+    return on_failover_message(channel, words);
+  }
+  return News::report;
+}
+
+// The stages of a failover that this Sentinel leads. From the selection on, what is said names the replica:
+// `slave <name> <ip> <port> @ <master> ...`.
+SentinelFsm::News SentinelFsm::on_failover_message(const std::string& channel,
+                                                   const std::vector<std::string>& words) {
+  const bool names_replica = words.size() >= 4 && words[0] == "slave";
+  if (channel == "+try-failover") {
     report_.election = ElectionStage::candidate;
-  } else if (channel == "+elected-leader" || channel == "+selected-slave" ||
-             channel == "+failover-state-wait-promotion") {
+    report_.election_epoch = new_epoch_;
+    report_.selected = {};
+  } else if (channel == "+elected-leader") {
     report_.election = ElectionStage::elected;
+  } else if (names_replica && (channel == "+selected-slave" || channel == "+failover-state-wait-promotion" ||
+                               channel == "+promoted-slave")) {
+    report_.election = ElectionStage::elected;
+    report_.selected = address_of(words[2], words[3]);
+  } else if (channel.rfind("-failover-abort-", 0) == 0) {
+    report_.election = ElectionStage::none;
+    report_.selected = {};
   } else {
     return News::none;  // the poll that follows every announcement reads the rest
   }
@@ -210,7 +234,7 @@ void SentinelFsm::set_pace(Pace pace, TimePoint now) {
   pace_ = pace;
   command_.set_pace(pace, now);
   subscription_.set_pace(pace, now);
-  if (pace == Pace::fast) next_poll_ = std::min(next_poll_, now + options_.probe_interval_suspect);
+  if (pace != Pace::normal) next_poll_ = std::min(next_poll_, now + options_.probe_interval_suspect);
 }
 
 void SentinelFsm::poll_now(TimePoint now, Actions& out) {
@@ -266,8 +290,8 @@ SentinelFsm::News SentinelFsm::end_poll(TimePoint now, Actions& out) {
   if (pushed_) keep_pushed_flags();
   report_ = draft_;
   polling_ = false;
-  next_poll_ =
-      draft_.asked_at + (pace_ == Pace::fast ? options_.probe_interval_suspect : options_.probe_interval);
+  next_poll_ = draft_.asked_at +
+               (pace_ != Pace::normal ? options_.probe_interval_suspect : options_.sentinel_interval());
   if (poll_again_) begin_poll(now, out);
   return News::report;
 }
@@ -279,6 +303,8 @@ void SentinelFsm::keep_pushed_flags() {
   draft_.subjectively_down = draft_.subjectively_down || report_.subjectively_down;
   draft_.objectively_down = draft_.objectively_down || report_.objectively_down;
   draft_.election = std::max(draft_.election, report_.election);
+  draft_.election_epoch = report_.election_epoch;
+  draft_.selected = report_.selected;
   draft_.announced = report_.announced;
 }
 
@@ -351,10 +377,13 @@ void SentinelFsm::read_master(const resp::Value& reply) {
     return;
   }
   const auto flags = field(reply, "flags");
+  const auto down_after = number_in<std::uint32_t>(field(reply, "down-after-milliseconds"));
+  draft_.down_after = std::chrono::milliseconds(down_after.value_or(0));
   draft_.config_epoch = *epoch;
   draft_.subjectively_down = has_flag(flags, "s_down");
   draft_.objectively_down = has_flag(flags, "o_down");
   draft_.election = stage_of(flags, field(reply, "failover-state"));
+  if (draft_.election == ElectionStage::none) draft_.selected = {};
 }
 
 }  // namespace fairlead::health

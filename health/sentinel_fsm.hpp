@@ -51,6 +51,7 @@ class SentinelFsm {
   void begin_poll(TimePoint now, Actions& out);
   [[nodiscard]] News end_poll(TimePoint now, Actions& out);
   void keep_pushed_flags();
+  [[nodiscard]] News on_failover_message(const std::string& channel, const std::vector<std::string>& words);
   [[nodiscard]] News note_failure();
   void read(Tag tag, const resp::Value& reply);
   void read_master(const resp::Value& reply);
@@ -66,6 +67,7 @@ class SentinelFsm {
   bool poll_again_ = false;
   bool pushed_ =
       false;  // an announcement came since the poll under way began: its flags may be older than that
+  std::uint64_t new_epoch_ = 0;  // +new-epoch: of the failover that is announced next
   TimePoint next_poll_{};
   TimePoint next_full_poll_{};  // with the lists of replicas and Sentinels
   TimePoint next_ping_{};       // on the subscription

@@ -12,6 +12,10 @@ const char* to_string(GroupState state) {
       return "suspect";
     case GroupState::switching:
       return "switching";
+    case GroupState::restarted:
+      return "restarted";
+    case GroupState::isolated:
+      return "isolated";
   }
   return "unknown";
 }

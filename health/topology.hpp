@@ -25,6 +25,8 @@ enum class GroupState : std::uint8_t {
   steady,     // the route is verified: dispatch
   suspect,    // authority unchanged, evidence against the route: hold
   switching,  // authority names another master: hold until it is verified
+  restarted,  // same address and term, another process: hold until its data can be trusted
+  isolated,   // strict mode: no majority of Sentinels was heard within the lease
 };
 
 enum class Role : std::uint8_t { unknown, master, replica, sentinel };
@@ -36,6 +38,15 @@ struct Route {
   std::string redis_version;  // INFO server: `7.0.15`; HELLO repeats it to clients
   std::uint64_t term = 0;
   TimePoint since{};
+};
+
+/// What a proxy that is started again must know of its last route: it never routes below that term.
+struct Remembered {
+  resp::Address address;
+  std::string run_id;
+  std::uint64_t term = 0;
+  std::uint64_t epoch = 0;  // the config-epoch that votes are compared with
+  friend bool operator==(const Remembered&, const Remembered&) = default;
 };
 
 struct ServerView {
@@ -60,7 +71,9 @@ struct SentinelView {
 
 struct Shard {
   GroupState state = GroupState::init;
-  std::optional<Route> route;  // last trusted route; dispatch only while state is steady
+  std::optional<Route> route;                // last trusted route; dispatch only while state is steady
+  bool provisional = false;                  // steady before Sentinel announced it; may be taken back
+  TimePoint lease_until = TimePoint::max();  // strict mode: nothing is dispatched from then on
   std::vector<ServerView> servers;
 };
 

@@ -11,7 +11,9 @@ int command_run(const CommandLine& line) {
     return exit_config;
   }
   start_log(result.options.log);
-  const int code = run_server(result.options);
+  ServerHooks hooks;
+  hooks.load_config = [&line] { return load_config_of(line); };
+  const int code = run_server(result.options, hooks);
   flush_log();
   return code;
 }

@@ -168,7 +168,8 @@ void add_clients_and_failover(List& list) {
       {{"open", ClientLogin::open}, {"server", ClientLogin::server}},
       [](Options& o) -> ClientLogin& { return o.engine.client_login; }));
   list.push_back(make_words({"clients", "deny", "--deny"},
-                            "Commands refused with NOPERM; default is what ends, moves or rewires a server; a container is all of it.",
+                            "Commands refused with NOPERM; default is what ends, moves or rewires a server; "
+                            "a container is all of it.",
                             [](Options& o) -> std::vector<std::string>& { return o.engine.deny; }));
   list.push_back(make_duration(
       {"failover", "hold", "--hold"}, "How long a command waits while there is no master; then it fails.",
@@ -180,6 +181,38 @@ void add_clients_and_failover(List& list) {
       {"failover", "drain-grace", "--drain-grace"},
       "How long replies are still awaited from a server that is no longer the master.",
       {milliseconds(0), hours(1)}, [](Options& o) -> milliseconds& { return o.engine.limits.drain_grace; }));
+}
+
+void add_failover_policy(List& list) {
+  list.push_back(make_toggle({"failover", "early-promotion", "--early-promotion"},
+                             "Follow the replica that an elected Sentinel promotes as soon as it says "
+                             "master, a second before Sentinel "
+                             "announces it.",
+                             [](Options& o) -> bool& { return o.backend.early_promotion; }));
+  list.push_back(make_toggle({"failover", "strict", "--strict"},
+                             "Send nothing unless a majority of the Sentinels answered within the lease.",
+                             [](Options& o) -> bool& { return o.backend.strict; }));
+  list.push_back(make_duration(
+      {"failover", "lease", "--lease"},
+      "How long their word is good in strict mode; never longer than Sentinel's down-after-milliseconds.",
+      {milliseconds(200), hours(1)}, [](Options& o) -> milliseconds& { return o.backend.lease; }));
+  list.push_back(make_choice<health::RestartPolicy>(
+      {"failover", "restarted", "--restarted"},
+      "A master that was restarted before Sentinel noticed. verify: trusted when it has keys or an "
+      "append-only "
+      "file; accept: at once, for a cache.",
+      {{"verify", health::RestartPolicy::verify}, {"accept", health::RestartPolicy::accept}},
+      [](Options& o) -> health::RestartPolicy& { return o.backend.restarted; }));
+  list.push_back(make_choice<engine::BlockingReplay>(
+      {"failover", "blocking-replay", "--blocking-replay"},
+      "Blocking commands whose connection was lost. again: they wait on at the next master for what is left "
+      "of "
+      "their timeout; never: they answer UNCERTAIN.",
+      {{"again", engine::BlockingReplay::again}, {"never", engine::BlockingReplay::never}},
+      [](Options& o) -> engine::BlockingReplay& { return o.engine.blocking_replay; }));
+  list.push_back(make_text({"failover", "state-dir", "--state-dir"},
+                           "A directory where the last master and its term are remembered; empty: nowhere.",
+                           [](Options& o) -> std::string& { return o.state_dir; }));
 }
 
 void add_stats_and_log(List& list) {
@@ -220,6 +253,7 @@ List make_list() {
   add_backend_logins(list);
   add_backend_times(list);
   add_clients_and_failover(list);
+  add_failover_policy(list);
   add_stats_and_log(list);
   return list;
 }

@@ -3,6 +3,7 @@
 set(FAIRLEAD_CONFIG_SOURCES
   config.cpp config_check.cpp config_option.cpp config_option_kinds.cpp config_source.cpp config_suggest.cpp
   config_toml.cpp config_value.cpp
+  reload.cpp state_file.cpp
   command_line.cpp command_config.cpp command_version.cpp
   log.cpp log_format.cpp log_repeat.cpp
   admin/http_listener.cpp admin/http_login.cpp admin/http_server.cpp admin/http_session.cpp admin/http_types.cpp admin/routes.cpp)

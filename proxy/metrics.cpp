@@ -121,6 +121,8 @@ void render_topology(Out out, const health::Topology& topology) {
   const health::Shard& shard = topology.shards.front();
   head(out, "fairlead_route_steady", gauge, "1 while there is a confirmed master.");
   fmt::format_to(out, "fairlead_route_steady {}\n", shard.state == health::GroupState::steady ? 1 : 0);
+  head(out, "fairlead_route_provisional", gauge, "1 while Sentinel has yet to announce the present route.");
+  fmt::format_to(out, "fairlead_route_provisional {}\n", shard.provisional ? 1 : 0);
   head(out, "fairlead_route_term", gauge, "Config-epoch of the present route.");
   fmt::format_to(out, "fairlead_route_term {}\n", shard.route ? shard.route->term : 0);
   head(out, "fairlead_server_up", gauge, "1 if the server answers.");
@@ -176,6 +178,11 @@ std::string render_metrics(const MetricsInput& input) {
   }
   head(out, "fairlead_failovers_total", counter, "Times the route moved to another server.");
   fmt::format_to(out, "fairlead_failovers_total {}\n", input.failovers);
+  head(out, "fairlead_promotions_revoked_total", counter,
+       "Times a replica was followed before Sentinel announced it, and Sentinel did not.");
+  fmt::format_to(out, "fairlead_promotions_revoked_total {}\n", input.promotions_revoked);
+  head(out, "fairlead_paused", gauge, "1 while the operator holds all commands.");
+  fmt::format_to(out, "fairlead_paused {}\n", input.paused ? 1 : 0);
   if (input.topology) render_topology(out, *input.topology);
   return text;
 }

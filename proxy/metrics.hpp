@@ -18,9 +18,11 @@ struct WorkerReport {
 
 struct MetricsInput {
   std::vector<WorkerReport> workers;
-  health::TopologyPtr topology;  // null until the first was published
-  std::string version;           // of this program
-  std::uint64_t failovers = 0;   // times the route moved to another server
+  health::TopologyPtr topology;          // null until the first was published
+  std::string version;                   // of this program
+  std::uint64_t failovers = 0;           // times the route moved to another server
+  std::uint64_t promotions_revoked = 0;  // provisional routes that were taken back
+  bool paused = false;                   // by the operator
   double uptime_s = 0;
 };
 

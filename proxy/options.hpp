@@ -33,6 +33,7 @@ struct Options {
   bool freebind = false;           // bind an address that this node does not own yet (IP_FREEBIND)
   std::uint32_t threads = 0;       // workers; 0 = one per core
   std::chrono::milliseconds drain_timeout{10000};  // SIGTERM: how long commands in flight may take
+  std::string state_dir;           // where the last route is remembered; empty: nowhere
   health::Options backend;
   engine::EngineOptions engine;
   StatsOptions stats;

@@ -18,7 +18,9 @@
 #include "proxy/commands.hpp"
 #include "proxy/log.hpp"
 #include "proxy/metrics.hpp"
+#include "proxy/reload.hpp"
 #include "proxy/socket_options.hpp"
+#include "proxy/state_file.hpp"
 #include "proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -70,6 +72,10 @@ class Server {
   void make_workers();
   void wait_for_signal();
   void on_signal_number(int number);
+  [[nodiscard]] bool open_state();
+  void pause();
+  void resume();
+  void reload();
   void on_topology(health::TopologyPtr topology);
   void on_event(const health::Event& event);
   void begin_drain();
@@ -79,8 +85,9 @@ class Server {
   [[nodiscard]] std::string not_ready() const;
   [[nodiscard]] std::string metrics() const;
 
-  const Options& options_;
+  Options options_;
   const ServerHooks& hooks_;
+  std::unique_ptr<StateFile> state_;
   asio::io_context context_{1};
   asio::signal_set signals_{context_};
   asio::steady_timer report_timer_{context_};
@@ -95,9 +102,11 @@ class Server {
   health::TopologyPtr topology_;
   Clock::time_point started_ = Clock::now();
   std::uint64_t failovers_ = 0;
+  std::uint64_t promotions_revoked_ = 0;
   std::size_t workers_drained_ = 0;
   bool ready_told_ = false;
   bool draining_ = false;
+  bool paused_ = false;
   bool stopped_ = false;
 };
 
@@ -109,13 +118,18 @@ int Server::run() {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit(options_.engine.limits.clients_max);
   make_workers();
-  if (!open_listeners() || !open_stats()) return exit_failure;
+  if (!open_state() || !open_listeners() || !open_stats()) return exit_failure;
 
-  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(number);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2}) signals_.add(number);
   wait_for_signal();
+  health::Monitor::Memory memory;
+  if (state_) {
+    memory.last = state_->last();
+    memory.remember = [this](const health::Remembered& route) { state_->keep(route); };
+  }
   monitor_ = std::make_unique<health::Monitor>(
       context_, options_.backend, [this](health::TopologyPtr t) { on_topology(std::move(t)); },
-      [this](const health::Event& event) { on_event(event); });
+      [this](const health::Event& event) { on_event(event); }, std::move(memory));
   for (auto& worker : workers_) worker->start();
   monitor_->start();
   ask_for_reports();
@@ -123,6 +137,7 @@ int Server::run() {
   context_.run();
 
   for (auto& worker : workers_) worker->join();
+  if (state_) state_->close();
   for (const resp::Address& address : listening_) {
     if (address.is_unix) ::unlink(address.host.c_str());
   }
@@ -151,6 +166,14 @@ void Server::make_workers() {
     workers_.push_back(
         std::make_unique<Worker>(mine, engine::ClientIds{i + 1, count}, shared_, std::move(hooks)));
   }
+}
+
+bool Server::open_state() {
+  if (options_.state_dir.empty()) return true;
+  state_ = std::make_unique<StateFile>(options_.state_dir, options_.backend.master_name);
+  const std::string error = state_->open();
+  if (!error.empty()) log(LogLevel::error, error);
+  return error.empty();
 }
 
 bool Server::open_listeners() {
@@ -199,14 +222,64 @@ void Server::wait_for_signal() {
 
 void Server::on_signal_number(int number) {
   if (number == SIGHUP) {
-    log(LogLevel::warning,
-        "this version cannot reload its configuration yet; restart it instead (SIGTERM drains first)");
+    reload();
+  } else if (number == SIGUSR1) {
+    pause();
+  } else if (number == SIGUSR2) {
+    resume();
   } else if (number == SIGTERM && !draining_) {
     begin_drain();
   } else {
     log(LogLevel::info, "stopping at once");
     stop();
   }
+}
+
+void Server::pause() {
+  if (std::exchange(paused_, true)) return;
+  log(LogLevel::warning, "paused by the operator (SIGUSR1): commands wait until SIGUSR2",
+      {{"hold_ms", std::to_string(options_.engine.limits.hold_max.count())}});
+  ::sd_notify(0, "STATUS=paused by the operator");
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get()] { w->pause(); });
+  }
+}
+
+/// Also the operator's word that a restarted master may be trusted as it is.
+void Server::resume() {
+  if (std::exchange(paused_, false)) log(LogLevel::info, "resumed by the operator (SIGUSR2)");
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get()] { w->resume(); });
+  }
+  monitor_->accept_restarted();
+}
+
+void Server::reload() {
+  if (!hooks_.load_config) {
+    log(LogLevel::warning, "there is no configuration to read again");
+    return;
+  }
+  const ConfigResult result = hooks_.load_config();
+  for (const std::string& error : result.errors) log(LogLevel::error, error);
+  if (!result.errors.empty()) {
+    log(LogLevel::error, "the configuration has errors; nothing was changed",
+        {{"errors", std::to_string(result.errors.size())}});
+    return;
+  }
+  ReloadPlan plan = plan_reload(options_, result.options);
+  for (const std::string& text : plan.refused) log(LogLevel::warning, "not changed: " + text);
+  for (const std::string& text : plan.changed) log(LogLevel::info, "changed: " + text);
+  options_ = std::move(plan.options);
+  start_log(options_.log);
+  shared_.clients_max.store(options_.engine.limits.clients_max, std::memory_order_relaxed);
+  const auto mine = std::make_shared<const engine::EngineOptions>(
+      options_of_worker(options_, static_cast<unsigned>(workers_.size())));
+  for (auto& worker : workers_) {
+    worker->post([w = worker.get(), mine] { w->reload(*mine); });
+  }
+  if (plan.backend == BackendChange::changed) monitor_->reload(options_.backend);
+  log(LogLevel::info, "the configuration was read again",
+      {{"changed", std::to_string(plan.changed.size())}, {"refused", std::to_string(plan.refused.size())}});
 }
 
 void Server::on_topology(health::TopologyPtr topology) {
@@ -230,6 +303,7 @@ void Server::on_topology(health::TopologyPtr topology) {
 
 void Server::on_event(const health::Event& event) {
   log_event(event);
+  if (event.kind == health::EventKind::route_revoked) ++promotions_revoked_;
   if (hooks_.on_event) hooks_.on_event(event);
 }
 
@@ -307,6 +381,8 @@ std::string Server::metrics() const {
   input.topology = topology_;
   input.version = version();
   input.failovers = failovers_;
+  input.promotions_revoked = promotions_revoked_;
+  input.paused = paused_;
   input.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
   return render_metrics(input);
 }

@@ -120,6 +120,18 @@ void Worker::publish(health::TopologyPtr topology) {
   engine_.on_topology(std::move(topology), now());
 }
 
+void Worker::pause() {
+  engine_.pause(now());
+}
+
+void Worker::resume() {
+  engine_.resume();
+}
+
+void Worker::reload(const engine::EngineOptions& options) {
+  engine_.reload(options);
+}
+
 void Worker::drain() {
   draining_ = true;
   for (auto& listener : listeners_) listener->close();
@@ -178,7 +190,8 @@ void Worker::close(ConnId id) {
 }
 
 void Worker::on_accepted(int descriptor, ListenKind kind) {
-  const bool fits = shared_.clients.fetch_add(1, std::memory_order_relaxed) < shared_.clients_max;
+  const bool fits = shared_.clients.fetch_add(1, std::memory_order_relaxed) <
+                    shared_.clients_max.load(std::memory_order_relaxed);
   const ConnId id = fits && !draining_ ? engine_.on_accept(now()) : ConnId{};
   if (!id.valid()) {
     shared_.clients.fetch_sub(1, std::memory_order_relaxed);

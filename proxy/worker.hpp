@@ -25,7 +25,7 @@ namespace fairlead::proxy {
 
 /// What all workers of the process share.
 struct SharedCounts {
-  std::uint32_t clients_max = 0;
+  std::atomic<std::uint32_t> clients_max{0};  // a reload may change it
   std::atomic<std::uint32_t> clients{0};
 };
 
@@ -53,6 +53,9 @@ class Worker final : private engine::Io {
 
   // On the worker's thread only, by post().
   void publish(health::TopologyPtr topology);
+  void pause();
+  void resume();
+  void reload(const engine::EngineOptions& options);
   void drain();
   void stop_now();
   [[nodiscard]] const engine::Stats& stats() const { return engine_.stats(); }

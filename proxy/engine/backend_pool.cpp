@@ -18,8 +18,8 @@ BackendPool::~BackendPool() {
 }
 
 bool BackendPool::set_route(const health::Route& route) {
-  const bool same = route_serial_ != 0 && route.address == route_.address && route.run_id == route_.run_id &&
-                    route.term == route_.term;
+  // A higher term for the same process only affirms it: its links are as good as before.
+  const bool same = route_serial_ != 0 && route.address == route_.address && route.run_id == route_.run_id;
   route_ = route;
   if (same) return false;
   ++route_serial_;

@@ -26,8 +26,8 @@ class BackendPool {
   BackendPool(Io& io, const EngineOptions& options, BufferPool& buffers, TimerWheel& wheel, Stats& stats);
   ~BackendPool();
 
-  /// Where links go from now on. True when it is another server, process or term than before: links of the
-  /// old route then have another route_serial and must be retired by the caller.
+  /// Where links go from now on. True when it is another server or process than before: links of the old
+  /// route then have another route_serial and must be retired by the caller.
   bool set_route(const health::Route& route);
   [[nodiscard]] const health::Route& route() const { return route_; }
   [[nodiscard]] std::uint64_t route_serial() const { return route_serial_; }

@@ -221,6 +221,7 @@ void Engine::on_session_timer(Session& session, TimePoint now) {
 bool Engine::end_turn(TimePoint now) {
   now_ = now;
   wheel_.advance(now, [this, now](Timer& timer) { on_timer(timer, now); });
+  gate_.look_at_lease(now);
   if (gate_.open()) {
     release_held();
   } else {

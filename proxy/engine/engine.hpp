@@ -83,6 +83,12 @@ class Engine {
   /// The process did not run for a while, stopped or starved. To be called before anything else of that turn.
   void on_standstill(std::chrono::milliseconds gap, health::TimePoint now);
   void on_topology(health::TopologyPtr topology, health::TimePoint now);
+  /// The operator's hand on the gate: commands are held as if there were no master, for hold_max at most.
+  void pause(health::TimePoint now);
+  void resume();
+  /// Limits, the hold time, passwords and refused commands of now on. What a session has begun under the old
+  /// ones is not looked at again; the pool mode and the number of links stay.
+  void reload(const EngineOptions& options);
   /// Ends every session as soon as it is owed nothing; drained() tells when all are gone.
   void drain(health::TimePoint now);
   [[nodiscard]] bool drained() const { return sessions_.size() == 0; }
@@ -184,6 +190,8 @@ class Engine {
                    health::TimePoint now);
   void retire(BackendLink& link, health::TimePoint now);
   void take_back_unsent(BackendLink& link);
+  [[nodiscard]] static bool owes_write(const BackendLink& link);
+  [[nodiscard]] static bool mid_reply(const BackendLink& link);
   void lose(BackendLink& link, health::TimePoint now);
   void lose_request(BackendLink& link, Request* request);
   void lose_owner(Session& session);
@@ -191,6 +199,7 @@ class Engine {
   void answer_request(Request* request, std::string_view reply);
   void refuse_all(BackendLink& link, const std::string& error);
   bool dispatch_held(Session& session, health::TimePoint now);
+  void append_again(BackendLink& link, Request* request, health::TimePoint now);
   bool select_again(Session& session, Request* request, health::TimePoint now);
   [[nodiscard]] static bool is_pending_login(Session& session, const Request& request);
   bool log_in_again(Session& session, Request* request, health::TimePoint now);

@@ -427,6 +427,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   request->session = &session;
   request->on_lease = link->leased;
   describe(*request, session, spec, read.command, routing);
+  if (request->traits.blocking) request->dispatched_at = now;
   if (request->traits.is_exec && session.extras_or_null() != nullptr) {
     // Taken along now: the next block may have a SELECT of its own before this one is answered.
     request->select_db = std::exchange(session.extras().transaction_db, -1);

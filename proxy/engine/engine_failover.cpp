@@ -4,6 +4,7 @@
 
 #include "proxy/engine/check.hpp"
 #include "proxy/engine/engine.hpp"
+#include "proxy/engine/remaining_timeout.hpp"
 #include "resp/writer.hpp"
 
 namespace fairlead::engine {
@@ -56,7 +57,9 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
   }
 }
 
-/// The link's route was revoked: nothing more is written to it; what it has received may still be answered.
+/// The link's route was revoked: nothing more is written to it. Reads that it has received may still be
+/// answered; writes not: whatever the old master says of them now, it may say as a master that nobody
+/// replicates any more, and that will throw them away when it is made a replica.
 void Engine::retire(BackendLink& link, TimePoint now) {
   if (link.state == LinkState::draining) return;
   pool_.forget(link);
@@ -72,7 +75,7 @@ void Engine::retire(BackendLink& link, TimePoint now) {
     return;
   }
   take_back_unsent(link);
-  if (!link.busy()) {
+  if (!link.busy() || (owes_write(link) && !mid_reply(link))) {
     lose(link, now);
     return;
   }
@@ -80,6 +83,20 @@ void Engine::retire(BackendLink& link, TimePoint now) {
   link.unclean = true;
   link.out.clear(buffers_);
   wheel_.arm(link.timer, now + options_.limits.drain_grace);
+}
+
+bool Engine::owes_write(const BackendLink& link) {
+  for (const Request* r = link.fifo.front(); r != nullptr; r = r->next_in_fifo) {
+    if (r->session != nullptr && r->kind == RequestKind::forward && !r->traits.repeatable) return true;
+  }
+  return false;
+}
+
+/// The client has the beginning of a reply; to end the link now would cut it.
+bool Engine::mid_reply(const BackendLink& link) {
+  const Request* front = link.fifo.front();
+  return link.state != LinkState::login && !link.scanner.at_boundary() && front != nullptr &&
+         front->session != nullptr && front->session->mid_reply && front->session->slots.front() == front;
 }
 
 void Engine::take_back_unsent(BackendLink& link) {
@@ -99,6 +116,16 @@ void Engine::take_back_unsent(BackendLink& link) {
       hold_request(request);
     }
   }
+}
+
+// --- By the operator
+
+void Engine::pause(TimePoint now) {
+  if (gate_.pause(now)) ++stats_.gate_closed;
+}
+
+void Engine::resume() {
+  gate_.resume();
 }
 
 // --- Evidence
@@ -209,14 +236,10 @@ void Engine::on_link_timer(BackendLink& link, TimePoint now) {
 void Engine::lose(BackendLink& link, TimePoint) {
   if (link.state == LinkState::closed) return;
   pool_.forget(link);
-  Request* front = link.fifo.front();
-  const bool cut = link.state != LinkState::login && !link.scanner.at_boundary() && front != nullptr &&
-                   front->session != nullptr && front->session->mid_reply &&
-                   front->session->slots.front() == front;
-  if (cut) {
+  if (mid_reply(link)) {
     // The client has the beginning of a reply whose end nobody has.
     ++stats_.replies_cut;
-    close_session(*front->session);
+    close_session(*link.fifo.front()->session);
     if (link.state == LinkState::closed) return;
   }
   Session* owner = link.owner;
@@ -239,7 +262,7 @@ void Engine::lose_request(BackendLink& link, Request* request) {
     slab_.give_back(buffers_, request);
     return;
   }
-  switch (on_link_lost(link.sent_state(*request), request->traits)) {
+  switch (on_link_lost(link.sent_state(*request), request->traits, options_.blocking_replay)) {
     case LossOutcome::redispatch:
       request->reply.clear(buffers_);
       hold_request(request);
@@ -331,7 +354,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     fail_held(session);
     return true;
   }
-  if (!gate_.open()) {
+  if (gate_.verdict(now) != GateVerdict::dispatch) {
     hold(session);
     return false;
   }
@@ -342,7 +365,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);
     if (link == nullptr) return false;
     r->reply.clear(buffers_);
-    link->append(buffers_, r, r->frame);
+    append_again(*link, r, now);
     // The session counts this WATCH as lost. Whoever got the link next would see its conflict.
     if (r->id == resp::CommandId::watch) link->unclean = true;
     --session.held;
@@ -352,6 +375,20 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     mark_dirty(*link);
   }
   return true;
+}
+
+/// A blocking command waits on for what is left of its timeout.
+void Engine::append_again(BackendLink& link, Request* request, TimePoint now) {
+  if (request->traits.blocking) {
+    if (request->id == resp::CommandId::wait || request->id == resp::CommandId::waitaof) prime_offset(link);
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - request->dispatched_at);
+    request->dispatched_at = now;
+    if (const auto shorter = with_remaining_timeout(request->frame.view(), waited)) {
+      link.append(buffers_, request, *shorter);
+      return;
+    }
+  }
+  link.append(buffers_, request, request->frame);
 }
 
 /// A SELECT whose link was lost before it was ready. It is always the last of its session's slots.
@@ -374,7 +411,7 @@ bool Engine::select_again(Session& session, Request* request, TimePoint now) {
 
 /// The subscriptions of a session, made again on a new lease. False when that must wait.
 bool Engine::subscribe_again(Session& session, TimePoint now) {
-  if (!gate_.open()) {
+  if (gate_.verdict(now) != GateVerdict::dispatch) {
     hold(session);
     return false;
   }
@@ -436,8 +473,8 @@ void Engine::fail_held(Session& session) {
 }
 
 std::string Engine::master_down_text() const {
-  return "MASTERDOWN fairlead: no master for " + std::to_string(gate_.hold_max().count()) +
-         " ms; the command was not executed";
+  return std::string("MASTERDOWN fairlead: ") + (gate_.paused() ? "paused by the operator" : "no master") +
+         " for " + std::to_string(gate_.hold_max().count()) + " ms; the command was not executed";
 }
 
 }  // namespace fairlead::engine

@@ -22,6 +22,18 @@ bool Engine::authenticated_at_first() const {
 }
 
 /// The operator's list of refused commands, applied to the table of now.
+void Engine::reload(const EngineOptions& options) {
+  options_.limits = options.limits;
+  options_.blocking_replay = options.blocking_replay;
+  options_.server_login = options.server_login;
+  options_.client_password = options.client_password;
+  options_.client_login = options.client_login;
+  options_.deny = options.deny;
+  gate_.set_hold_max(options_.limits.hold_max);
+  policy_of_.reset();
+  apply_policy();
+}
+
 void Engine::apply_policy() {
   const std::shared_ptr<const resp::CommandTable> learnt =
       topology_ ? topology_->commands : resp::CommandTable::built_in();

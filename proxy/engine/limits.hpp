@@ -45,12 +45,19 @@ enum class ClientLogin : std::uint8_t {
   server,  // only who has said AUTH or HELLO AUTH and was accepted by the server
 };
 
+/// A blocking command that was sent, and whose link was lost without a reply.
+enum class BlockingReplay : std::uint8_t {
+  again,  // waits on at the next master, with what is left of its timeout, as a client that reconnects does
+  never,  // is judged as a write that was sent: UNCERTAIN
+};
+
 struct EngineOptions {
   Limits limits;
   PoolMode pool_mode = PoolMode::multiplex;
   std::uint32_t links_per_server = 1;  // shared links per {server, version, db, user}
   health::Login server_login;          // what fairlead says to Redis
-  std::string client_password;         // what clients must say; empty: see client_login
+  BlockingReplay blocking_replay = BlockingReplay::again;
+  std::string client_password;  // what clients must say; empty: see client_login
   ClientLogin client_login = ClientLogin::open;
   std::vector<std::string> deny{
       "default"};  // names as COMMAND says them; `default` stands for resp::denied_by_default()

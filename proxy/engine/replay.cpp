@@ -4,7 +4,7 @@ namespace fairlead::engine {
 
 using resp::ServerErrorKind;
 
-LossOutcome on_link_lost(SentState sent, const RequestClass& traits) {
+LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking) {
   if (traits.is_exec) {
     // Before EXEC left, nothing of the block was executed; after it, nobody knows.
     return sent == SentState::sent ? LossOutcome::uncertain : LossOutcome::discard_transaction;
@@ -12,7 +12,9 @@ LossOutcome on_link_lost(SentState sent, const RequestClass& traits) {
   if (traits.in_transaction) return LossOutcome::discard_transaction;
   // Redis executes whole commands only: a frame whose last byte was not sent is as good as unsent.
   if (sent != SentState::sent) return LossOutcome::redispatch;
-  if (traits.repeatable || traits.blocking) return LossOutcome::redispatch;
+  if (traits.script) return LossOutcome::uncertain;
+  if (traits.repeatable) return LossOutcome::redispatch;
+  if (traits.blocking && blocking == BlockingReplay::again) return LossOutcome::redispatch;
   return LossOutcome::uncertain;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "proxy/engine/limits.hpp"
 #include "proxy/engine/request.hpp"
 #include "resp/server_error.hpp"
 
@@ -18,7 +19,7 @@ enum class LossOutcome : std::uint8_t {
   discard_transaction,  // queued in a MULTI that can no longer be executed; nothing of it was
 };
 
-[[nodiscard]] LossOutcome on_link_lost(SentState sent, const RequestClass& traits);
+[[nodiscard]] LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking);
 
 enum class RefusalOutcome : std::uint8_t {
   pass,        // Redis' own error goes to the client

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "health/topology.hpp"
 #include "proxy/engine/write_queue.hpp"
 #include "resp/command_table.hpp"
 
@@ -63,8 +64,9 @@ struct Request {
   RequestClass traits;
   bool on_lease = false;  // belongs on the session's leased link
   ReplyOverride override_reply = ReplyOverride::none;
-  std::uint64_t refused_serial = 0;  // the route whose server has refused it before
-  std::int64_t select_db = -1;       // SELECT: the database when it succeeds
+  std::uint64_t refused_serial = 0;   // the route whose server has refused it before
+  std::int64_t select_db = -1;        // SELECT: the database when it succeeds
+  health::TimePoint dispatched_at{};  // blocking commands: its timeout runs since then
 };
 
 /// A singly linked queue through a member of the element.

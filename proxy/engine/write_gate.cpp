@@ -1,11 +1,14 @@
 #include "proxy/engine/write_gate.hpp"
 
+#include <algorithm>
+
 namespace fairlead::engine {
 
 namespace {
 
+// Whatever its term: a higher one only affirms the same process.
 bool same_route(const health::Route& a, const health::Route& b) {
-  return a.address == b.address && a.run_id == b.run_id && a.term == b.term;
+  return a.address == b.address && a.run_id == b.run_id;
 }
 
 }  // namespace
@@ -13,7 +16,10 @@ bool same_route(const health::Route& a, const health::Route& b) {
 bool WriteGate::on_topology(const health::Topology& topology, health::TimePoint now) {
   if (topology.version <= version_) return false;
   version_ = topology.version;
+  const bool was_open = open();
   const health::Shard& shard = topology.shards.front();
+  lease_until_ = shard.lease_until;
+  look_at_lease(now);
   if (shard.state != health::GroupState::steady || !shard.route) {
     close(now);
     doubted_ = false;
@@ -21,23 +27,40 @@ bool WriteGate::on_topology(const health::Topology& topology, health::TimePoint 
   }
   const bool same = same_route(*shard.route, route_);
   route_ = *shard.route;
-  if (open_ || (doubted_ && same)) return false;
-  doubted_ = false;
-  open_ = true;
-  return true;
+  if (!master_ && !(doubted_ && same)) {
+    doubted_ = false;
+    master_ = true;
+  }
+  return !was_open && open();
 }
 
 bool WriteGate::doubt(health::TimePoint now) {
-  if (!open_) return false;
+  if (!master_) return false;
   close(now);
   doubted_ = true;
   return true;
 }
 
+bool WriteGate::pause(health::TimePoint now) {
+  if (paused_) return false;
+  const bool was_open = open();
+  paused_ = true;
+  paused_since_ = now;
+  return was_open;
+}
+
 void WriteGate::close(health::TimePoint now) {
-  if (!open_) return;
-  open_ = false;
+  if (!master_) return;
+  master_ = false;
   closed_since_ = now;
+}
+
+health::TimePoint WriteGate::closed_since() const {
+  auto since = health::TimePoint::max();
+  if (!master_) since = std::min(since, closed_since_);
+  if (paused_) since = std::min(since, paused_since_);
+  // Open but for the lease, or the lease may be what is over.
+  return std::min(since, lease_until_);
 }
 
 }  // namespace fairlead::engine

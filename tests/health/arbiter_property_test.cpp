@@ -48,6 +48,7 @@ class History {
     const char name = any_server();
     ServerReport report = World::answer(name, pick(2) == 0 ? Role::master : Role::replica);
     if (pick(10) == 0) report.run_id += "-restarted";
+    report.keys = pick(2);
     if (pick(10) == 0) report.loading = true;
     if (pick(4) == 0) report = World::failure(static_cast<LinkFailure>(1 + pick(5)), "broken");
     last_[name] = report;
@@ -62,6 +63,10 @@ class History {
     report.election = static_cast<ElectionStage>(pick(20) == 0 ? 1 + pick(2) : 0);
     report.objectively_down = pick(20) == 0;
     if (pick(10) == 0) report.announced = World::server(any_server());
+    if (report.election == ElectionStage::elected && pick(2) == 0) {
+      report.selected = World::server(any_server());
+      report.election_epoch = epoch_ + 1;
+    }
     if (pick(8) == 0) report = World::silent();
     world_.tell(pick(sentinels_), report);
   }

@@ -156,6 +156,7 @@ TEST_CASE("a restarted master is told and taken again as a new process", "[arbit
   world.settle(4);
   auto restarted = World::answer('A', Role::master);
   restarted.run_id = "run-A2";
+  restarted.keys = 5;
   world.tell('A', restarted);
   CHECK(world.state() == GroupState::suspect);
   world.tell('A', restarted);

@@ -17,7 +17,9 @@ namespace fairlead::health {
 class World {
  public:
   explicit World(int sentinel_count, int server_count = 3)
-      : arbiter(options_for(sentinel_count, server_count)) {
+      : World(options_for(sentinel_count, server_count)) {}
+  explicit World(const Options& options, std::optional<Remembered> memory = std::nullopt)
+      : arbiter(options, std::move(memory)) {
     apply(arbiter.start(now));
   }
 
@@ -85,6 +87,14 @@ class World {
     now += Milliseconds(ms);
     apply(arbiter.on_tick(now));
   }
+  void accept_restart() {
+    now += Milliseconds(1);
+    apply(arbiter.on_restart_accepted(now));
+  }
+  void change_options(const Options& options) {
+    now += Milliseconds(1);
+    apply(arbiter.on_options(options, now));
+  }
   void signal(SignalKind kind, char name, std::uint64_t version) {
     now += Milliseconds(1);
     apply(arbiter.on_signal({kind, server(name), version, ""}, now));
@@ -128,11 +138,13 @@ class World {
   TopologyPtr topology;
   std::vector<Event> events;
   std::optional<resp::Address> learn_from;
+  std::optional<Remembered> remembered;
 
  private:
   void apply(Arbiter::Outcome outcome) {
     for (auto& event : outcome.events) events.push_back(std::move(event));
     if (outcome.learn_from) learn_from = outcome.learn_from;
+    if (outcome.remember) remembered = outcome.remember;
     if (!outcome.topology) return;
     const auto& next = *outcome.topology;
     REQUIRE(next.shards.size() == 1);

@@ -121,7 +121,7 @@ TEST_CASE("every kind of event, signal, state and role has a name", "[narration]
   for (int i = 0; i <= static_cast<int>(SignalKind::not_master); ++i) {
     CHECK(std::string(to_string(static_cast<SignalKind>(i))) != "unknown");
   }
-  for (int i = 0; i <= static_cast<int>(GroupState::switching); ++i) {
+  for (int i = 0; i <= static_cast<int>(GroupState::isolated); ++i) {
     CHECK(std::string(to_string(static_cast<GroupState>(i))) != "unknown");
   }
   CHECK(std::string(to_string(Role::replica)) == "replica");

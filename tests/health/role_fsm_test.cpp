@@ -31,7 +31,7 @@ struct Probed {
   explicit Probed(const resp::Value& role, const Options& options = {}) : fsm(options) {
     fsm.start(at(0), out);
     CHECK(fsm.on_connected(at(1), out) == News::none);
-    CHECK(take(out) == Lines{"connect", "ROLE", "PING", "INFO server"});
+    CHECK(take(out) == Lines{"connect", "ROLE", "PING", "INFO"});
     CHECK(fsm.on_reply(role, at(2), out) == News::none);
     CHECK(fsm.on_reply(pong(), at(2), out) == News::none);
     CHECK(fsm.on_reply(info(), at(2), out) == News::report);
@@ -112,7 +112,7 @@ TEST_CASE("missed probes are counted until one is answered", "[role]") {
   CHECK(fsm.report().missed == 2);
   CHECK(fsm.on_timer(at(2601), probed.out) == News::none);
   CHECK(fsm.on_connected(at(2602), probed.out) == News::none);
-  CHECK(take(probed.out) == Lines{"close", "connect", "ROLE", "PING", "INFO server"});
+  CHECK(take(probed.out) == Lines{"close", "connect", "ROLE", "PING", "INFO"});
   CHECK(fsm.on_reply(master_role(1), at(2603), probed.out) == News::none);
   CHECK(fsm.on_reply(pong(), at(2603), probed.out) == News::none);
   CHECK(fsm.on_reply(info(), at(2603), probed.out) == News::report);

@@ -230,3 +230,44 @@ TEST_CASE("the subscription is kept alive and its loss does not hide the polls",
   CHECK(sentinel.fsm.on_timer(at(1005), sentinel.out) == News::none);
   CHECK(take(sentinel.out.subscription) == Lines{"connect"});
 }
+
+TEST_CASE("the stages of a failover name its epoch and the replica", "[sentinel]") {
+  Connected sentinel;
+  sentinel.first_poll(2);
+  CHECK(sentinel.push("+new-epoch", "8", 5) == News::none);
+  CHECK(sentinel.push("+try-failover", "master mymaster 127.0.0.1 7000", 6) == News::report);
+  CHECK(sentinel.fsm.report().election == ElectionStage::candidate);
+  CHECK(sentinel.fsm.report().election_epoch == 8);
+  // Another master's replica is none of ours.
+  CHECK(sentinel.push("+selected-slave", "slave x 127.0.0.1 9 127.0.0.1 9 @ other 127.0.0.1 8", 7) ==
+        News::none);
+  CHECK(sentinel.fsm.report().selected.host.empty());
+  const std::string replica = "slave 127.0.0.1:7001 127.0.0.1 7001 @ mymaster 127.0.0.1 7000";
+  const std::string channel =
+      GENERATE("+selected-slave", "+failover-state-wait-promotion", "+promoted-slave");
+  CHECK(sentinel.push(channel, replica, 8) == News::report);
+  CHECK(sentinel.fsm.report().election == ElectionStage::elected);
+  CHECK(sentinel.fsm.report().selected == local(7001));
+  // The poll that was asked before the selection still shows nothing of it: the later word is kept.
+  const auto old_news = master_fields("3", "master");
+  CHECK(sentinel.short_poll(old_news, bulks({"127.0.0.1", "7000"}), 9) == News::report);
+  CHECK(sentinel.fsm.report().election == ElectionStage::elected);
+  CHECK(sentinel.fsm.report().selected == local(7001));
+  SECTION("a failover under way keeps the selection") {
+    const auto waiting = master_fields("3", "master,failover_in_progress", "wait_promotion");
+    CHECK(sentinel.short_poll(waiting, bulks({"127.0.0.1", "7000"}), 10) == News::report);
+    CHECK(sentinel.fsm.report().selected == local(7001));
+    CHECK(sentinel.fsm.report().election_epoch == 8);
+  }
+  SECTION("the end of the failover forgets it") {
+    CHECK(sentinel.short_poll(old_news, bulks({"127.0.0.1", "7000"}), 10) == News::report);
+    CHECK(sentinel.fsm.report().election == ElectionStage::none);
+    CHECK(sentinel.fsm.report().selected.host.empty());
+  }
+  SECTION("and so does its abortion, at once") {
+    CHECK(sentinel.push("-failover-abort-slave-timeout", "master mymaster 127.0.0.1 7000", 10) ==
+          News::report);
+    CHECK(sentinel.fsm.report().election == ElectionStage::none);
+    CHECK(sentinel.fsm.report().selected.host.empty());
+  }
+}

@@ -63,6 +63,12 @@ deny = ["default", "FlushAll"]
 hold = 0
 hold-bytes = "1mb"
 drain-grace = "3s"
+early-promotion = false
+strict = true
+lease = "700ms"
+restarted = "accept"
+blocking-replay = "never"
+state-dir = "/var/lib/fairlead"
 [stats]
 listen = ["[::]:9100"]
 user = "admin"
@@ -94,6 +100,12 @@ format = "json"
   CHECK(limits.link_backlog_bytes_max == 1U << 20);
   CHECK(limits.hold_max.count() == 0);
   CHECK(limits.hold_bytes_max == 1U << 20);
+  CHECK_FALSE(options.backend.early_promotion);
+  CHECK(options.backend.strict);
+  CHECK(options.backend.lease.count() == 700);
+  CHECK(options.backend.restarted == health::RestartPolicy::accept);
+  CHECK(options.engine.blocking_replay == engine::BlockingReplay::never);
+  CHECK(options.state_dir == "/var/lib/fairlead");
   CHECK(options.engine.client_password == "cp");
   CHECK(options.engine.deny == std::vector<std::string>{"default", "flushall"});
   CHECK(limits.memory_bytes_max == 1ULL << 30);

@@ -1,5 +1,5 @@
 # Configuration, command line, log and the HTTP listener.
 fairlead_unit_test(config_tests
   SOURCES command_line_test.cpp config_test.cpp config_file_test.cpp config_value_test.cpp http_test.cpp
-          http_limits_test.cpp http_login_test.cpp log_test.cpp
+          http_limits_test.cpp http_login_test.cpp log_test.cpp reload_test.cpp
   LIBS fairlead_config)

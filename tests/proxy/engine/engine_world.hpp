@@ -81,6 +81,20 @@ class World {
     turn();
   }
 
+  /// Strict mode: the same steady master, with a lease.
+  void publish_lease(const std::string& host, health::TimePoint lease_until) {
+    auto topology = std::make_shared<health::Topology>();
+    topology->version = ++version;
+    topology->commands = resp::CommandTable::built_in();
+    health::Shard shard;
+    shard.state = health::GroupState::steady;
+    shard.route = health::Route{{host, 6379, false}, "run-" + host, "7.0.15", 1, now};
+    shard.lease_until = lease_until;
+    topology->shards.push_back(shard);
+    engine.on_topology(topology, now);
+    turn();
+  }
+
   /// The Monitor has heard of the evidence, and confirms the same master.
   void confirm(const std::string& host, std::uint64_t term = 1) {
     publish(host, term, health::GroupState::suspect);

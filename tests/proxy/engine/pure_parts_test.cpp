@@ -21,7 +21,7 @@ TEST_CASE("the replay table, every row: what may have been executed is never dis
       traits.in_transaction = (bits & 4) != 0;
       traits.is_exec = (bits & 8) != 0;
       traits.script = (bits & 16) != 0;
-      const LossOutcome outcome = on_link_lost(sent, traits);
+      const LossOutcome outcome = on_link_lost(sent, traits, BlockingReplay::again);
       const bool whole = sent == SentState::sent;
       LossOutcome expected = LossOutcome::uncertain;
       if (traits.is_exec) {
@@ -243,7 +243,8 @@ TEST_CASE("the gate: closed at first, opened by a steady topology only, timed fr
   const auto publish = [&](health::GroupState state, std::uint64_t term, health::TimePoint now) {
     ++topology.version;
     topology.shards[0].state = state;
-    if (term != 0) topology.shards[0].route = health::Route{{"a", 1, false}, "run", "7", term, now};
+    const std::string run_id = term < 3 ? "run" : "another";
+    if (term != 0) topology.shards[0].route = health::Route{{"a", 1, false}, run_id, "7", term, now};
     return gate.on_topology(topology, now);
   };
   using S = health::GroupState;
@@ -263,9 +264,62 @@ TEST_CASE("the gate: closed at first, opened by a steady topology only, timed fr
   CHECK_FALSE(gate.doubted());
   CHECK(publish(S::steady, 1, start + 72s));
   CHECK(gate.doubt(start + 73s));
-  CHECK(publish(S::steady, 2, start + 74s));  // another route
-  CHECK_FALSE(publish(S::suspect, 2, start + 75s));
+  CHECK_FALSE(publish(S::steady, 2, start + 74s));  // a higher term for the same process says nothing of it
+  CHECK(publish(S::steady, 3, start + 74s));        // another process
+  CHECK_FALSE(publish(S::suspect, 3, start + 75s));
   CHECK_FALSE(gate.open());
+}
+
+TEST_CASE("the gate: the operator's hand is one of three") {
+  const health::TimePoint start{1h};
+  WriteGate gate(10s, start);
+  health::Topology topology;
+  topology.shards.emplace_back();
+  const auto publish = [&](health::GroupState state, health::TimePoint now,
+                           health::TimePoint lease = health::TimePoint::max()) {
+    ++topology.version;
+    topology.shards[0].state = state;
+    topology.shards[0].lease_until = lease;
+    topology.shards[0].route = health::Route{{"a", 1, false}, "run", "7", 1, now};
+    return gate.on_topology(topology, now);
+  };
+  using S = health::GroupState;
+  CHECK(publish(S::steady, start));
+  SECTION("paused and resumed") {
+    CHECK(gate.pause(start + 1s));
+    CHECK_FALSE(gate.pause(start + 2s));
+    CHECK_FALSE(gate.open());
+    CHECK(gate.verdict(start + 10s) == GateVerdict::hold);
+    CHECK(gate.verdict(start + 11s) == GateVerdict::fail);
+    gate.resume();
+    CHECK(gate.open());
+    CHECK(gate.verdict(start + 11s) == GateVerdict::dispatch);
+  }
+  SECTION("resuming opens nothing while there is no master, nor a master while it is paused") {
+    CHECK(gate.pause(start + 1s));
+    CHECK_FALSE(publish(S::suspect, start + 2s));
+    gate.resume();
+    CHECK_FALSE(gate.open());
+    CHECK(gate.hold_deadline() == start + 12s);
+    CHECK_FALSE(gate.pause(start + 3s));
+    CHECK_FALSE(publish(S::steady, start + 4s));
+    CHECK(gate.verdict(start + 4s) == GateVerdict::hold);
+    gate.resume();
+    CHECK(gate.open());
+  }
+  SECTION("the lease: over by itself, without any message, and renewed by one") {
+    CHECK_FALSE(publish(S::steady, start + 1s, start + 2s));
+    CHECK(gate.verdict(start + 1999ms) == GateVerdict::dispatch);
+    CHECK(gate.verdict(start + 2s) == GateVerdict::hold);
+    CHECK(gate.verdict(start + 12s) == GateVerdict::fail);
+    gate.look_at_lease(start + 2s);
+    CHECK_FALSE(gate.open());
+    CHECK(gate.hold_deadline() == start + 12s);
+    CHECK_FALSE(publish(S::isolated, start + 3s, start + 2s));
+    CHECK_FALSE(publish(S::steady, start + 4s, start + 4s));  // too late to be of use
+    CHECK(publish(S::steady, start + 5s, start + 6s));
+    CHECK(gate.verdict(start + 5s) == GateVerdict::dispatch);
+  }
 }
 
 namespace {

@@ -1,0 +1,220 @@
+#!/usr/bin/python3
+"""Measures failovers of a real set: planned ones (SENTINEL FAILOVER) and kill -9 of the master, under writers.
+
+Usage: FAIRLEAD_BIN=... failover_figures.py [--planned N] [--kills N] [--writers N] [--down-after MS]
+
+Prints a line for each failover and the percentiles at the end: the pause (longest gap between two acknowledgements of
+any writer), from the replica's ROLE=master to the first write that was answered after it, errors by kind, lost
+connections, acknowledged writes that are missing afterwards, writes that were executed without having been sent. The
+clients count for themselves; the servers are read directly.
+"""
+
+import argparse
+import collections
+import multiprocessing
+import select
+import shutil
+import socket
+import sys
+import tempfile
+import time
+
+from harness import Fairlead, RedisSet, wait_until
+from resp_client import Closed, RawClient, ReplyError, encode
+
+THINK_SECONDS = 0.002  # between an answer and the next command: the load is to leave room for what is measured
+ROLE_INTERVAL = 0.001
+
+
+def watch_roles(ports, pipe):
+    """In a process of its own: tells (port, when) as soon as one of the ports says that it is a master."""
+    clients = {}
+    told = set()
+    while not pipe.poll(ROLE_INTERVAL):
+        for port in ports:
+            try:
+                if port not in clients:
+                    clients[port] = RawClient(port, 2.0)
+                if port not in told and clients[port].command("ROLE")[0] == b"master":
+                    told.add(port)
+                    pipe.send((port, time.monotonic()))
+            except (OSError, Closed, ReplyError):
+                clients.pop(port, None)
+    pipe.recv()
+
+
+class Writers:
+    """Clients that never reconnect and INCR a counter of their own, all in one loop."""
+
+    def __init__(self, port, count, round_name):
+        self.poll = select.epoll()
+        self.writers = {}
+        for number in range(count):
+            client = socket.create_connection(("127.0.0.1", port), 20)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.writers[client.fileno()] = {"socket": client, "key": f"{round_name}:{number}", "acked": [], "errors": [],
+                                             "last": 0, "due": 0.0, "waiting": False, "closed": False}
+            self.poll.register(client, select.EPOLLIN)
+
+    def run(self, until):
+        """Writes until `until()` is true, and then until everybody is answered."""
+        stopping, deadline = False, None
+        while True:
+            now = time.monotonic()
+            stopping = stopping or until()
+            if stopping and deadline is None:
+                deadline = now + 15
+            for writer in self.writers.values():
+                if not stopping and not writer["waiting"] and not writer["closed"] and writer["due"] <= now:
+                    writer["waiting"] = True
+                    writer["socket"].sendall(encode("INCR", writer["key"]))
+            if stopping and (now > deadline or not any(w["waiting"] for w in self.writers.values())):
+                return
+            for descriptor, _ in self.poll.poll(0.001):
+                self.take(self.writers[descriptor])
+
+    def take(self, writer):
+        try:
+            data = writer["socket"].recv(4096)
+        except OSError:
+            data = b""
+        now = time.monotonic()
+        if not data:
+            writer.update(closed=True, waiting=False)
+            self.poll.unregister(writer["socket"])
+        elif data.startswith(b":"):
+            writer["acked"].append(now)
+            writer["last"] = int(data[1:])
+        else:
+            writer["errors"].append(data.decode(errors="replace").split()[0].lstrip("-"))
+        writer["waiting"] = False
+        writer["due"] = now + THINK_SECONDS
+
+    def all(self):
+        return list(self.writers.values())
+
+    def close(self):
+        for writer in self.writers.values():
+            writer["socket"].close()
+
+
+def judge(writers, master):
+    """(acknowledged writes that are missing, writes executed though not sent again): both must be 0 in a planned one."""
+    lost = twice = 0
+    for writer in writers.all():
+        final = int(master.call("GET", writer["key"]) or 0)
+        acked, uncertain = len(writer["acked"]), len(writer["errors"])
+        lost += max(0, acked - final)
+        twice += max(0, final - acked - uncertain)
+    return lost, twice
+
+
+def one_failover(redis_set, proxy, kind, count, round_name):
+    old = redis_set.master()
+    others = [server.port for server in redis_set.others(old)]
+    writers = Writers(proxy.port, count, round_name)
+    here, there = multiprocessing.Pipe()
+    watcher = multiprocessing.Process(target=watch_roles, args=(others, there), daemon=True)
+    watcher.start()
+    begun = time.monotonic()
+    writers.run(lambda: time.monotonic() > begun + 0.4)
+    struck = time.monotonic()
+    if kind == "kill":
+        old.process.kill()
+    else:
+        wait_until(lambda: redis_set.sentinels[0].call("SENTINEL", "FAILOVER", redis_set.MASTER) == "OK", 30, "the order")
+        struck = time.monotonic()
+    promoted = []
+
+    def over():
+        if not promoted and here.poll():
+            promoted.append(here.recv())
+        now = time.monotonic()
+        return now > struck + 20 or (promoted and now > promoted[0][1] + 1.5 and
+                                     all(w["closed"] or (w["acked"] and w["acked"][-1] > promoted[0][1] + 0.3)
+                                         for w in writers.all()))
+
+    writers.run(over)
+    here.send("done")
+    watcher.join(5)
+    new_port, role_at = promoted[0]
+    new = redis_set.by_port(new_port)
+    wait_until(lambda: redis_set.master() is new, 20, "Sentinel to name the promoted node")
+    times = sorted(when for w in writers.all() for when in w["acked"])
+    around = [(b - a, a) for a, b in zip(times, times[1:]) if b > struck]
+    first_after = next((when for when in times if when > role_at), None)
+    lost, twice = judge(writers, new)
+    result = {
+        "kind": kind, "pause": max(around)[0], "outage": next((t for t in times if t > role_at), struck) - struck,
+        "resume": (first_after - role_at) if first_after else None, "lost": lost, "twice": twice,
+        "acked": len(times), "closed": sum(w["closed"] for w in writers.all()),
+        "errors": collections.Counter(e for w in writers.all() for e in w["errors"]),
+    }
+    writers.close()
+    if kind == "kill":
+        wait_until(lambda: old.role() == "slave" if old.process.running() else old.start(), 60, "the old master's return")
+    for server in redis_set.servers:
+        if server is not new:
+            wait_until(lambda: server.role() == "slave" and server.in_sync(), 60, f"{server.name} to follow")
+    if kind == "kill":
+        time.sleep(max(0.0, struck + 11 - time.monotonic()))  # Sentinel's failover-timeout, twice
+    # With the old master a replica again, what was acknowledged must still be there.
+    result["lost_later"] = judge(writers, new)[0]
+    return result
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def report(results):
+    for kind in ("planned", "kill"):
+        mine = [result for result in results if result["kind"] == kind]
+        if not mine:
+            continue
+        print(f"{kind}: {len(mine)} failovers, {sum(r['acked'] for r in mine)} acknowledged")
+        for name in ("pause", "outage", "resume"):
+            values = [1000 * r[name] for r in mine if r[name] is not None]
+            print(f"  {name:7s} ms: p50 {percentile(values, 0.5):7.1f}  p99 {percentile(values, 0.99):7.1f}  "
+                  f"max {max(values):7.1f}")
+        errors = sum((r["errors"] for r in mine), collections.Counter())
+        print(f"  errors {dict(errors)}, disconnects {sum(r['closed'] for r in mine)}, "
+              f"lost {sum(r['lost'] for r in mine)}, lost after the old master's return "
+              f"{sum(r['lost_later'] for r in mine)}, executed twice {sum(r['twice'] for r in mine)}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--planned", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--writers", type=int, default=16)
+    parser.add_argument("--down-after", type=int, default=1000)
+    parser.add_argument("--log", help="keep fairlead's log here")
+    options = parser.parse_args()
+    directory = tempfile.mkdtemp(prefix="fairlead-figures-")
+    results = []
+    redis_set = RedisSet(directory, replicas=2, sentinels=0)
+    try:
+        redis_set.start_sentinels(3, options.down_after)
+        proxy = Fairlead(directory, redis_set, threads=2).wait_ready()
+        for number in range(options.planned + options.kills):
+            kind = "planned" if number < options.planned else "kill"
+            result = one_failover(redis_set, proxy, kind, options.writers, f"r{number}")
+            results.append(result)
+            print(f"{kind} {number}: pause {1000 * result['pause']:.0f} ms, outage {1000 * result['outage']:.0f} ms, "
+                  f"ROLE=master to first write {1000 * (result['resume'] or -1):.1f} ms, errors {dict(result['errors'])}, "
+                  f"lost {result['lost']}+{result['lost_later']}, twice {result['twice']}, closed {result['closed']}",
+                  flush=True)
+        report(results)
+        if options.log:
+            shutil.copy(proxy.process.log_path, options.log)
+        proxy.process.stop()
+    finally:
+        redis_set.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
