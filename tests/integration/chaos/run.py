@@ -93,8 +93,10 @@ def _play(scenario, seed, cluster, counts):
         verdict.blame("no other server became master")
     if expectation.failover == "no" and observer.promotions:
         verdict.blame("another server became master, which this fault should not cause")
-    if expectation.flows and not outcome.flowed:
+    if expectation.flows == "yes" and not outcome.flowed:
         verdict.blame("nothing was answered while the fault lasted")
+    if expectation.flows == "no" and outcome.flowed and not observer.promotions:
+        verdict.blame("writes were acknowledged while the fault lasted")
     return outcome
 
 
