@@ -56,11 +56,10 @@ void WriteGate::close(health::TimePoint now) {
 }
 
 health::TimePoint WriteGate::closed_since() const {
-  auto since = health::TimePoint::max();
-  if (!master_) since = std::min(since, closed_since_);
-  if (paused_) since = std::min(since, paused_since_);
-  // Open but for the lease, or the lease may be what is over.
-  return std::min(since, lease_until_);
+  // The lease alone, or with the operator's hand. Without a master its end says nothing: there may never have been
+  // one.
+  const auto since = master_ ? lease_until_ : closed_since_;
+  return paused_ ? std::min(since, paused_since_) : since;
 }
 
 }  // namespace fairlead::engine

@@ -166,6 +166,8 @@ TEST_CASE("strict mode: no dispatch beyond the lease of a majority", "[strict]")
     CHECK(world.state() == GroupState::suspect);
     world.master('A');
     world.master('A');
+    CHECK(world.state() == GroupState::suspect);  // nobody has vouched for it since
+    world.tell(1, World::vote('A', 1));
     CHECK(world.steady_on('A'));
     CHECK(world.term() == 1);
   }

@@ -22,8 +22,8 @@ import time
 from harness import Fairlead, RedisSet, wait_until
 from resp_client import Closed, RawClient, ReplyError, encode
 
-THINK_SECONDS = 0.002  # between an answer and the next command: the load is to leave room for what is measured
-ROLE_INTERVAL = 0.001
+THINK_SECONDS = 0.01  # between an answer and the next command: the load is to leave room for what is measured
+ROLE_INTERVAL = 0.002
 
 
 def watch_roles(ports, pipe):
@@ -70,7 +70,7 @@ class Writers:
                     writer["socket"].sendall(encode("INCR", writer["key"]))
             if stopping and (now > deadline or not any(w["waiting"] for w in self.writers.values())):
                 return
-            for descriptor, _ in self.poll.poll(0.001):
+            for descriptor, _ in self.poll.poll(0.002):
                 self.take(self.writers[descriptor])
 
     def take(self, writer):

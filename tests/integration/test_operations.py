@@ -169,15 +169,23 @@ class EarlyPromotion(TestCase):
         redis_set = self.redis_set()
         proxy = self.fairlead(redis_set).wait_ready()
         client = self.open(proxy.port)
-        self.assertEqual(client.command("INCR", "early"), 1)
-        redis_set.failover()
-        proxy.wait_log("event=route_provisional")
-        self.assertEqual(client.command("INCR", "early"), 2)
-        proxy.wait_log("event=route_confirmed")
-        self.assertEqual(metrics(proxy)["fairlead_promotions_revoked_total"], 0)
-        self.assertEqual(client.command("INCR", "early"), 3)
-        log = proxy.process.log()
-        self.assertLess(log.index("event=route_provisional"), log.index("event=route_confirmed"))
+
+        def said(event):
+            return proxy.process.log().count(f"event={event}")
+
+        # On a machine that stands still for seconds Sentinel itself gives a failover up: then once more.
+        for attempt in range(1, 4):
+            written = client.command("INCR", "early")
+            redis_set.failover()
+            wait_until(lambda: said("route_provisional") == attempt, 20, "the provisional route")
+            announced = said("route_confirmed")
+            self.assertEqual(client.command("INCR", "early"), written + 1)
+            wait_until(lambda: said("route_confirmed") + said("route_revoked") == attempt, 20, "the Sentinels' word")
+            if said("route_confirmed") > announced:
+                break
+        self.assertGreater(said("route_confirmed"), 0)
+        self.assertEqual(client.command("INCR", "early"), written + 2)
+        self.assertEqual(metrics(proxy)["fairlead_promotions_revoked_total"], said("route_revoked"))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-// The small pure parts of the engine: the replay table, the router, the gate, login on a link, local answers.
+// The small pure parts of the engine: the router, the gate, login on a link, local answers.
 #include <catch2/catch.hpp>
 
 #include "proxy/engine/link_login.hpp"
 #include "proxy/engine/local_reply.hpp"
-#include "proxy/engine/replay.hpp"
 #include "proxy/engine/router.hpp"
 #include "proxy/engine/write_gate.hpp"
 #include "resp/writer.hpp"
@@ -11,44 +10,6 @@
 using namespace fairlead;
 using namespace fairlead::engine;
 using namespace std::chrono_literals;
-
-TEST_CASE("the replay table, every row: what may have been executed is never dispatched again") {
-  for (const SentState sent : {SentState::unsent, SentState::partial, SentState::sent}) {
-    for (unsigned bits = 0; bits < 32; ++bits) {
-      RequestClass traits;
-      traits.repeatable = (bits & 1) != 0;
-      traits.blocking = (bits & 2) != 0;
-      traits.in_transaction = (bits & 4) != 0;
-      traits.is_exec = (bits & 8) != 0;
-      traits.script = (bits & 16) != 0;
-      const LossOutcome outcome = on_link_lost(sent, traits, BlockingReplay::again);
-      const bool whole = sent == SentState::sent;
-      LossOutcome expected = LossOutcome::uncertain;
-      if (traits.is_exec) {
-        expected = whole ? LossOutcome::uncertain : LossOutcome::discard_transaction;
-      } else if (traits.in_transaction) {
-        expected = LossOutcome::discard_transaction;
-      } else if (!whole || traits.repeatable || traits.blocking) {
-        expected = LossOutcome::redispatch;
-      }
-      CHECK(outcome == expected);
-    }
-  }
-}
-
-TEST_CASE("refusals, every kind: only errors that prove a lost role are held") {
-  using K = resp::ServerErrorKind;
-  const K held[] = {K::read_only, K::loading, K::master_down, K::unblocked};
-  for (int k = 0; k <= static_cast<int>(K::unkillable); ++k) {
-    const auto kind = static_cast<K>(k);
-    const bool expected = std::find(std::begin(held), std::end(held), kind) != std::end(held);
-    CHECK(is_evidence(kind) == expected);
-    CHECK((on_refusal(kind, {}) == RefusalOutcome::redispatch) == expected);
-    RequestClass queued;
-    queued.in_transaction = true;
-    CHECK(on_refusal(kind, queued) == RefusalOutcome::pass);
-  }
-}
 
 namespace {
 
@@ -306,6 +267,11 @@ TEST_CASE("the gate: the operator's hand is one of three") {
     CHECK(gate.verdict(start + 4s) == GateVerdict::hold);
     gate.resume();
     CHECK(gate.open());
+  }
+  SECTION("a lease that never was does not use up the hold time") {
+    CHECK_FALSE(publish(S::suspect, start + 5s, health::TimePoint{}));
+    CHECK(gate.verdict(start + 6s) == GateVerdict::hold);
+    CHECK(gate.hold_deadline() == start + 15s);
   }
   SECTION("the lease: over by itself, without any message, and renewed by one") {
     CHECK_FALSE(publish(S::steady, start + 1s, start + 2s));
