@@ -229,8 +229,11 @@ def write_results(options, machine, results, text):
     out = pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     (out / "failover.md").write_text(text, encoding="utf-8")
-    (out / "failover.json").write_text(json.dumps({"machine": machine, "writers": options.writers, "results": results})
-                                       + "\n", encoding="utf-8")
+    brief = {event: {way: [{key: value for key, value in seen.items() if key != "timeline"} for seen in rounds]
+                     for way, rounds in ways.items()} for event, ways in results.items()}
+    (out / "failover.json").write_text(json.dumps({"machine": machine, "writers": options.writers, "results": brief},
+                                                  indent=1) + "\n", encoding="utf-8")
+    (out / "failover-timelines.json").write_text(json.dumps(results) + "\n", encoding="utf-8")
     for event in options.event:
         # One run of each is drawn: the one with the median of the lost writes, then of the outage.
         lanes = []
