@@ -81,6 +81,9 @@ class FakeObserver:
     def stray_writes(self):
         return self.strays
 
+    def deposed_asked_at(self):
+        return 99.99
+
     def looks_at_deposed(self):
         return 5
 
@@ -149,6 +152,11 @@ class CheckerCanary(unittest.TestCase):
 
     def test_stray_writes(self):
         self.assert_blamed(self.judge(self.counter([(1, 99.0)]), {"counter:c": b"1"}, FakeObserver(strays=1)), "deposed")
+
+    def test_stray_writes_that_were_in_flight(self):
+        client = self.counter([(1, 99.0)], uncertain=1)
+        self.assertEqual(self.judge(client, {"counter:c": b"1"}, FakeObserver(strays=1), strays="sent").violations, [])
+        self.assert_blamed(self.judge(client, {"counter:c": b"1"}, FakeObserver(strays=2), strays="sent"), "deposed")
 
     def test_nobody_looked(self):
         verdict = self.judge(self.counter([(1, 99.0)]), {"counter:c": b"1"}, looks_min=10)

@@ -46,17 +46,20 @@ def judge(load, master, observer, faults, expectation):
                 _queue(producer, consumer, reader, explained, verdict)
     _losses(explained, expectation, verdict)
     verdict.stray_writes = observer.stray_writes()
-    if verdict.stray_writes > expectation.strays_max(_in_flight(load)):
+    if verdict.stray_writes > expectation.strays_max(_in_flight(load, observer, faults)):
         verdict.blame(f"a deposed master executed {verdict.stray_writes} writes of ours")
     if observer.looks_at_deposed() < expectation.looks_min:
         verdict.blame(f"the deposed master was seen as a master only {observer.looks_at_deposed()} times")
     return verdict
 
 
-def _in_flight(load):
-    """Writes that were on their way when a link was lost: a frozen or cut server executes them when it can."""
+def _in_flight(load, observer, faults):
+    """Writes that were on their way when a link was lost: a frozen or cut server executes them when it can. Those that were
+    answered between the last look at the server and the fault are among what is counted since that look."""
+    since, until = observer.deposed_asked_at() or faults[0], faults[-1] + LAG_MARGIN
     pops = len(load.of(workloads.Popper, workloads.Blocked))
-    return pops + sum(client.writes * len(client.uncertain) for client in load.of(workloads.Writing))
+    return pops + sum(client.writes * (len(client.uncertain) + sum(since <= when <= until for _, when in client.acknowledged))
+                      for client in load.of(workloads.Writing))
 
 
 class _Explained:

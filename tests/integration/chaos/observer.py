@@ -22,6 +22,8 @@ class ServerView:
         self.role = None
         self.pid = None
         self.calls = 0              # writes executed, when it was last asked
+        self.asked_at = 0.0
+        self.deposed_asked_at = None  # when `deposed_at` was true
         self.offsets_due = deque()  # (when the master had this offset, offset): this replica has not confirmed it
         self.lag_max = 0.0
         self.deposed_at = None      # its calls when another server was promoted; None while it may reign
@@ -71,7 +73,7 @@ class Observer(threading.Thread):
             self._expect(view, now, offset)
         else:
             self._confirm(view, offset)
-        view.role, view.calls, view.pid = role, calls, pid
+        view.role, view.calls, view.pid, view.asked_at = role, calls, pid, now
 
     def _saw_master(self, view, calls, restarted):
         if view.role == "slave" and not restarted:
@@ -79,7 +81,7 @@ class Observer(threading.Thread):
             view.deposed_at = None
             for other in self.views:
                 if other is not view and other.deposed_at is None:
-                    other.deposed_at = other.calls
+                    other.deposed_at, other.deposed_asked_at = other.calls, other.asked_at
         elif view.deposed_at is not None:
             if restarted:
                 view.deposed_at = 0  # a new process counts from 0
@@ -112,6 +114,10 @@ class Observer(threading.Thread):
 
     def stray_writes(self):
         return sum(view.stray_writes for view in self.views)
+
+    def deposed_asked_at(self):
+        """Since when writes of a deposed master count as strays: it was last asked a moment before its fault."""
+        return min((view.deposed_asked_at for view in self.views if view.deposed_asked_at), default=None)
 
     def looks_at_deposed(self):
         """How often a deposed server was asked while it called itself a master."""

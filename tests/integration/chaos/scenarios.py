@@ -142,6 +142,7 @@ def cut(*nodes, seconds=None):
         names = [{"old": stage.old.name, "replica": replica.name}.get(node, node) for node in nodes]
         stage.fault()
         stage.network.isolate(*names)
+        stage.faults.append(time.monotonic())  # to cut took a moment, too
         if seconds is None:
             stage.promoted()
             stage.load.wait_for_writes()
@@ -244,7 +245,7 @@ def repeated(stage):
 
 NO_LOSS = Expectation(loss="none")
 NO_FAILOVER = Expectation(failover="no", loss="none")
-STRICT_LEASE = 1.5  # seconds after the cut in which strict mode may still dispatch: the lease, and a busy machine's half second
+STRICT_LEASE = 2.0  # seconds after the cut in which a client may still be answered: the lease, and a second for a busy machine
 
 SCENARIOS = [
     Scenario("kill9", kill, return_old, expect=Expectation(looks_min=10)),
