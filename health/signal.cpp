@@ -16,6 +16,8 @@ const char* to_string(SignalKind kind) {
       return "login_failed";
     case SignalKind::not_master:
       return "not_master";
+    case SignalKind::stood_still:
+      return "stood_still";
   }
   return "unknown";
 }

@@ -16,6 +16,7 @@ enum class SignalKind : std::uint8_t {
   refused_loading,  // the server answered LOADING or MASTERDOWN
   login_failed,     // AUTH, HELLO or SELECT of our own failed
   not_master,       // ROLE on a fresh link did not say master
+  stood_still,      // this process did not run for a while: there may be news that nobody has read yet
 };
 
 struct Signal {

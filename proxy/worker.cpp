@@ -23,6 +23,10 @@ namespace {
 
 /// Handlers run before the turn ends: one round of the reactor reports at most 128 sockets.
 constexpr int handlers_per_turn_max = 256;
+/// An idle worker has a turn at least each pulse; when none came for standstill_min, it was not allowed to
+/// run.
+constexpr std::chrono::milliseconds pulse_interval{250};
+constexpr std::chrono::milliseconds standstill_min{500};
 /// Reads in a row from one socket that keeps filling the buffer, before others have their turn.
 constexpr int reads_in_a_row_max = 4;
 
@@ -33,6 +37,7 @@ Worker::Worker(const engine::EngineOptions& options, engine::WorkerName name, Sh
     : work_(context_.get_executor()),
       resolver_(context_),
       tick_(context_),
+      pulse_(context_),
       shared_(shared),
       hooks_(std::move(hooks)),
       engine_(*this, options, name, std::chrono::steady_clock::now()) {}
@@ -66,12 +71,15 @@ void Worker::join() {
 
 void Worker::run() {
   bool more = false;
+  turn_ended_at_ = std::chrono::steady_clock::now();
+  arm_pulse();
   while (!stopping_) {
     // Wait for the first event, then take what else is ready: a fuller turn makes fuller writes.
     if (!more) context_.run_one();
     for (int i = 0; i < handlers_per_turn_max && context_.poll_one() != 0; ++i) {
     }
     more = engine_.end_turn(now());
+    turn_ended_at_ = now_;
     now_known_ = false;
     arm_tick();
     if (draining_ && engine_.drained() && hooks_.drained) {
@@ -82,6 +90,7 @@ void Worker::run() {
   // Closed sockets still have handlers outstanding; they run now and find that out.
   work_.reset();
   tick_.cancel();
+  pulse_.cancel();
   context_.poll();
 }
 
@@ -89,8 +98,17 @@ health::TimePoint Worker::now() {
   if (!now_known_) {
     now_ = std::chrono::steady_clock::now();
     now_known_ = true;
+    const auto gap = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - turn_ended_at_);
+    if (gap >= standstill_min) engine_.on_standstill(gap, now_);
   }
   return now_;
+}
+
+void Worker::arm_pulse() {
+  pulse_.expires_after(pulse_interval);
+  pulse_.async_wait([this](const error_code& error) {
+    if (error != asio::error::operation_aborted) arm_pulse();  // the turn that follows is what it is for
+  });
 }
 
 void Worker::arm_tick() {

@@ -79,6 +79,7 @@ class Worker final : private engine::Io {
   void run();
   void end_turn();
   void arm_tick();
+  void arm_pulse();
   health::TimePoint now();
 
   void on_accepted(int descriptor, ListenKind kind);
@@ -97,12 +98,14 @@ class Worker final : private engine::Io {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::steady_timer tick_;
+  boost::asio::steady_timer pulse_;  // so that a turn never comes late because nothing happened
   health::TimePoint tick_at_{};
   bool tick_armed_ = false;
   SharedCounts& shared_;
   Hooks hooks_;
   std::vector<Worker*> peers_;
   health::TimePoint now_{};
+  health::TimePoint turn_ended_at_{};
   bool now_known_ = false;
   bool draining_ = false;
   bool stopping_ = false;

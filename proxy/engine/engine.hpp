@@ -59,6 +59,8 @@ constexpr std::uint32_t window_min = 8;
 /// Who holds less than this in buffers is never closed because all buffers together are over
 /// memory_bytes_max.
 constexpr std::uint64_t large_holding_bytes = 64 * 1024;
+/// A session that was released for so long had a route, and not only a gate that opened and closed again.
+constexpr std::chrono::seconds route_lasted_min{2};
 
 /// How soon the upstream link of subscriptions is tried again when nothing but itself speaks against it.
 constexpr std::chrono::seconds hub_retry_pause{1};
@@ -94,6 +96,8 @@ class Engine {
   void on_writable(ConnId id, health::TimePoint now);
 
   // --- Control
+  /// The process did not run for a while, stopped or starved. To be called before anything else of that turn.
+  void on_standstill(std::chrono::milliseconds gap, health::TimePoint now);
   void on_topology(health::TopologyPtr topology, health::TimePoint now);
   /// The operator's hand on the gate: commands are held as if there were no master, for hold_max at most.
   void pause(health::TimePoint now);
@@ -182,6 +186,7 @@ class Engine {
   void hold(Session& session);
   void give_up_hold(Session& session);
   [[nodiscard]] bool held_too_long(const Session& session) const;
+  [[nodiscard]] bool had_a_route(const Session& session) const;
 
   // engine_tracking.cpp
   bool locate_redirect(Session& session, const resp::CommandSpec* spec, const resp::CommandView& command,

@@ -378,7 +378,7 @@ bool Engine::may_dispatch(Session& session, TimePoint now, Handled* handled) {
 
 void Engine::hold(Session& session) {
   ++stats_.held;
-  if (session.held_since == TimePoint{}) session.held_since = now_;
+  if (session.held_since == TimePoint{} || had_a_route(session)) session.held_since = now_;
   held_bytes_ -= session.held_bytes;
   session.held_bytes = session.in.size();
   held_bytes_ += session.held_bytes;
@@ -393,7 +393,14 @@ void Engine::hold(Session& session) {
 
 /// The gate may open and close again without anything of this session being answered: its wait counts as one.
 bool Engine::held_too_long(const Session& session) const {
-  return session.held_since != TimePoint{} && now_ - session.held_since >= options_.limits.hold_max;
+  return session.held_since != TimePoint{} && !had_a_route(session) &&
+         now_ - session.held_since >= options_.limits.hold_max;
+}
+
+/// A blocking command is not answered for hours, through several failovers: each of them is a wait of its
+/// own.
+bool Engine::had_a_route(const Session& session) const {
+  return !session.on_hold && now_ - session.released_at >= route_lasted_min;
 }
 
 void Engine::give_up_hold(Session& session) {
@@ -402,6 +409,7 @@ void Engine::give_up_hold(Session& session) {
   if (session.wait == Wait::gate) session.wait = Wait::none;
   if (session.on_hold) {
     session.on_hold = false;
+    session.released_at = now_;
     session.wait_hook.unlink();
     --stats_.held_now;
   }

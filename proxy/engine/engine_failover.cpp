@@ -145,6 +145,15 @@ void Engine::send_signal(SignalKind kind, const resp::Address& server, std::stri
   io_.signal({kind, server, topology_ ? topology_->version : 0, std::string(detail)});
 }
 
+/// Meanwhile another server may have been promoted, and the commands that arrived would go to the old one.
+/// The Monitor has slept as well; it reads what Sentinel said in the meantime before it confirms the route.
+void Engine::on_standstill(std::chrono::milliseconds gap, TimePoint now) {
+  if (!gate_.doubt(now)) return;
+  ++stats_.gate_closed;
+  send_signal(SignalKind::stood_still, pool_.route().address,
+              "fairlead itself did not run for " + std::to_string(gap.count()) + " ms", now);
+}
+
 // --- Links
 
 void Engine::on_connected(ConnId id, TimePoint) {
@@ -379,6 +388,8 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     r->reply.clear(buffers_);
     load_script_again(*link, *r);
     append_again(*link, r, now);
+    // The session counts this WATCH as lost. Whoever got the link next would see its conflict.
+    if (r->id == resp::CommandId::watch) link->unclean = true;
     --session.held;
     ++session.in_flight;
     session.link_in_use = link->id;

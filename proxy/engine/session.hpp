@@ -144,8 +144,9 @@ struct Session {
   bool resubscribe = false;        // subscriptions must be made again on the next lease
   bool mid_reply = false;          // part of the front slot's reply is already in `out`
   health::TimePoint
-      held_since{};              // since then nothing of it was answered; zero: it does not wait for a master
-  std::uint64_t held_bytes = 0;  // counted against hold_bytes_max
+      held_since{};  // since then nothing of it was answered; zero: it does not wait for a master
+  health::TimePoint released_at{};  // when it last ceased to wait
+  std::uint64_t held_bytes = 0;     // counted against hold_bytes_max
 
   ListHook wait_hook;
   ListHook run_hook;

@@ -37,7 +37,7 @@ class History {
     if (what < 8) return tell_server();
     if (what < 14 && sentinels_ > 0) return tell_sentinel();
     if (what < 17) {
-      const auto kind = static_cast<SignalKind>(pick(6));
+      const auto kind = static_cast<SignalKind>(pick(7));
       return world_.signal(kind, any_server(),
                            world_.topology->version - static_cast<std::uint64_t>(pick(3) == 0));
     }

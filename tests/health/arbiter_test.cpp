@@ -180,7 +180,7 @@ TEST_CASE("signals close the gate, and storms of them do nothing more", "[arbite
   World world(3);
   world.settle(1);
   const auto kind = GENERATE(SignalKind::link_lost, SignalKind::connect_failed, SignalKind::read_only,
-                             SignalKind::refused_loading, SignalKind::not_master);
+                             SignalKind::refused_loading, SignalKind::not_master, SignalKind::stood_still);
   const auto version = world.topology->version;
   world.signal(kind, 'B', version);
   CHECK(world.steady_on('A'));

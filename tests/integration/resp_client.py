@@ -34,11 +34,12 @@ def encode(*args):
 
 
 class RawClient:
-    """One connection. `address` is a port of 127.0.0.1 or the path of a unix socket."""
+    """One connection. `address` is a port of 127.0.0.1, a pair of host and port, or the path of a unix socket."""
 
     def __init__(self, address, timeout=10.0):
-        if isinstance(address, int):
-            self.socket = socket.create_connection(("127.0.0.1", address), timeout)
+        if isinstance(address, (int, tuple)):
+            target = address if isinstance(address, tuple) else ("127.0.0.1", address)
+            self.socket = socket.create_connection(target, timeout)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             self.socket = socket.socket(socket.AF_UNIX)

@@ -241,6 +241,27 @@ TEST_CASE("after evidence the gate opens only when the Monitor has answered it, 
   CHECK(world.got(world.log_in()) == Strings{"GET a"});
 }
 
+TEST_CASE("after a standstill nothing is dispatched until the Monitor has looked") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.engine.on_standstill(1500ms, world.now);
+  world.feed(client, "SET a 1\r\n");
+  CHECK(world.take(world.shared).empty());
+  REQUIRE(world.io.signals.size() == 1);
+  CHECK(world.io.signals[0].kind == health::SignalKind::stood_still);
+  world.engine.on_standstill(700ms, world.now);
+  CHECK(world.io.signals.size() == 1);
+  SECTION("the route is still the route") {
+    world.confirm("a");
+    CHECK(world.got(world.shared) == Strings{"SET a 1"});
+  }
+  SECTION("there was a switch") {
+    world.publish("b", 2);
+    CHECK(world.got(world.log_in()) == Strings{"SET a 1"});
+    CHECK(world.take(world.shared).empty());
+  }
+}
+
 TEST_CASE("a gate that opens and closes without an answer does not hold for ever") {
   World world;
   world.publish("a");
@@ -350,6 +371,25 @@ TEST_CASE("a lost WATCH makes the next EXEC fail as if a watched key had changed
   CHECK(world.take(client) == "+OK\r\n+QUEUED\r\n*-1\r\n");
 }
 
+TEST_CASE("a WATCH that was dispatched again does not stay on a link that others get") {
+  ReadyWorld world;
+  const ConnId watching = world.client();
+  world.feed(watching, "WATCH a\r\n");
+  const ConnId lease = world.log_in();
+  world.take(lease);
+  world.engine.on_error(lease, "reset", world.now);
+  world.turn();
+  const ConnId next = world.log_in();
+  REQUIRE(world.got(next) == Strings{"WATCH a"});
+  world.feed(next, "+OK\r\n");
+  REQUIRE(world.take(watching) == "+OK\r\n");
+  const ConnId other = world.client();
+  world.feed(other, "MULTI\r\nINCR b\r\nEXEC\r\n");
+  const ConnId clean = world.log_in();
+  CHECK(clean != next);
+  CHECK(world.got(clean) == Strings{"MULTI", "INCR b", "EXEC"});
+}
+
 TEST_CASE("a blocked pop goes on waiting on the new master") {
   ReadyWorld world;
   const ConnId client = world.client();
@@ -371,6 +411,26 @@ TEST_CASE("a blocked pop goes on waiting on the new master") {
   CHECK(world.io.at(next).address.host == "b");
   CHECK(world.got(next) == Strings{"BLPOP q 0"});
   world.feed(next, "*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
+  CHECK(world.take(client) == "*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
+}
+
+TEST_CASE("a blocked pop that outlives two failovers does not count the time between them as waiting") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "BLPOP q 0\r\n");
+  world.take(world.log_in());
+  world.publish("b", 2);
+  const ConnId second = world.log_in();
+  REQUIRE(world.got(second) == Strings{"BLPOP q 0"});
+  world.pass(60s);  // nobody pushes
+  world.engine.on_error(second, "reset", world.now);
+  world.publish("b", 2, health::GroupState::suspect);
+  world.pass(3s);
+  REQUIRE(world.take(client).empty());
+  world.publish("c", 3);
+  const ConnId third = world.log_in();
+  CHECK(world.got(third) == Strings{"BLPOP q 0"});
+  world.feed(third, "*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
   CHECK(world.take(client) == "*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
 }
 
