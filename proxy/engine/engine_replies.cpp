@@ -107,6 +107,7 @@ void Engine::deliver(Session& session, Request* request, const Bytes& part) {
   }
   session.out.append(buffers_, part);
   session.reply_bytes += part.size;
+  if (!session.known_light) newcomers_.at_least(session.reply_bytes);
   session.mid_reply = true;
   mark_dirty(session);
   check_output(session);
