@@ -85,7 +85,7 @@ def run_closed_loops(server, targets, workloads, options, noise):
             for test in workload.tests:
                 name = f"{workload.name} {test}"
                 if test == "GET" and "SET" not in workload.tests and number == 0:
-                    closed_loop(server, targets[0], workload, "SET", max(workload.keys, workload.clients))
+                    closed_loop(server, targets[0], workload, "SET", max(8 * workload.keys, workload.clients))
                 for target in rotated(targets, number):
                     figures = closed_loop(server, target, workload, test, requests)
                     results.setdefault(name, {}).setdefault(target.name, []).append(figures)

@@ -421,7 +421,7 @@ void Engine::update_reading(Session& session) {
   Reading wanted = Reading::on;
   if (session.ending != Ending::none) {
     wanted = Reading::off;
-  } else if (session.wait == Wait::drain) {
+  } else if (session.wait == Wait::drain || session.wait == Wait::replies) {
     wanted = session.in.size() < read_ahead_bytes_max ? Reading::on : Reading::off;
   } else if (session.wait != Wait::none) {
     wanted = Reading::off;

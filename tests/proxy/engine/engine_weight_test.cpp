@@ -22,16 +22,6 @@ std::vector<ConnId> newcomers(World& world, std::size_t count) {
   return clients;
 }
 
-/// A client whose replies are known to be small.
-ConnId light_client(ReadyWorld& world) {
-  const ConnId client = world.client();
-  world.feed(client, "GET light\r\n");
-  REQUIRE(world.got(world.shared) == Strings{"GET light"});
-  world.feed(world.shared, small);
-  REQUIRE(world.take(client) == small);
-  return client;
-}
-
 }  // namespace
 
 TEST_CASE("reply weight: the largest of late, forgotten slowly") {
@@ -52,7 +42,7 @@ TEST_CASE("reply weight: the largest of late, forgotten slowly") {
 TEST_CASE("newcomers stand in line, and all are answered in the end") {
   const Chunking chunking = GENERATE(Chunking::whole, Chunking::single_bytes);
   ReadyWorld world({}, chunking);
-  const ConnId light = light_client(world);
+  const ConnId light = world.light_client();
   const std::size_t count = ReplyWeight::due_max + 50;
   const std::vector<ConnId> clients = newcomers(world, count);
   CHECK(world.engine.stats().reply_pauses > 0);
@@ -72,7 +62,7 @@ TEST_CASE("newcomers stand in line, and all are answered in the end") {
 
 TEST_CASE("large replies: few are due at once, and a client with small ones passes") {
   ReadyWorld world;
-  const ConnId light = light_client(world);
+  const ConnId light = world.light_client();
   const std::vector<ConnId> first = newcomers(world, 1);
   REQUIRE(world.got(world.shared) == Strings{"GET n0"});
   // It is known as soon as a part of it has come, and what newcomers ask for is taken for large.
