@@ -10,14 +10,13 @@ segments as on an Ethernet: otherwise the kernel itself would buffer megabytes f
 import argparse
 import contextlib
 import resource
-import select
 import selectors
 import socket
 import subprocess
 import sys
 import time
 
-from resp_client import RawClient, encode
+from resp_client import encode
 
 RECEIVE_BYTES = 4096
 SEGMENT_BYTES = 1400
@@ -84,20 +83,10 @@ class MassClients:
         self.selector.close()
 
 
-def read_for_ever(port, command):
-    """The opposite: one client that asks again whenever it has its answer, until standard input is closed."""
-    with RawClient(port, 60) as client:
-        print("sent", flush=True)
-        while not select.select([sys.stdin], [], [], 0)[0]:
-            client.command(*command)
-
-
 @contextlib.contextmanager
-def mass_clients(port, count, repeat, *command, reading=False):
+def mass_clients(port, count, repeat, *command):
     """A process of such clients; yields it once it runs, and ends it."""
     argv = [sys.executable, __file__, "--port", str(port), "--count", str(count), "--repeat", str(repeat), *command]
-    if reading:
-        argv.append("--reading")
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process
@@ -116,14 +105,10 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--reading", action="store_true", help="one client that reads, and asks again")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if options.reading:
-        read_for_ever(options.port, options.command)
-        return
     clients = MassClients(options.port, options.count, encode(*options.command) * options.repeat)
     print("sent" if clients.send_all() else "unsent", flush=True)
     for _ in sys.stdin:
