@@ -139,7 +139,8 @@ class Scale(TestCase):
                 self.assertLess(time.monotonic(), deadline, "the cap was not reached")
             found += latencies_ms(healthy, 2)
         self.assertEqual(told, ["sent\n"])
-        wait_until(lambda: metric(proxy, "fairlead_frontend_current_sessions") <= 1, 60, "the attackers to be gone")
+        # One that was not served yet looks half-closed: it is owed its replies, and costs the server at least one.
+        wait_until(lambda: metric(proxy, "fairlead_frontend_current_sessions") <= 1, 240, "the attackers to be gone")
         return found
 
     # --- Announced giants
