@@ -51,6 +51,8 @@ constexpr MetricRow rows[] = {
      &Stats::pipeline_pauses},
     {"fairlead_limit_link_backlog_total", counter,
      "Times commands waited because a link had too much to write.", &Stats::backlog_pauses},
+    {"fairlead_limit_replies_due_total", counter,
+     "Times commands waited because a server owed many large replies.", &Stats::reply_pauses},
     {"fairlead_limit_leased_links_total", counter, "Times a lease waited at leased-links.",
      &Stats::lease_waits},
     {"fairlead_limit_hold_bytes_total", counter, "Commands not held because hold-bytes was reached.",

@@ -14,6 +14,7 @@
 
 #include "proxy/engine/link_login.hpp"
 #include "proxy/engine/replay.hpp"
+#include "proxy/engine/reply_weight.hpp"
 #include "proxy/engine/request.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/timer_wheel.hpp"
@@ -75,6 +76,8 @@ struct BackendLink {
   LinkFifo fifo;
   WriteQueue greeting;  // the login packet: written while login, before anything of `out`
   WriteQueue out;
+  ReplyWeight weight;             // of what came on it
+  std::uint64_t reply_bytes = 0;  // of the reply that is being received, so far
   WriteQueue assembly;  // a frame that must be whole before it is judged or passed on (pushes, subscribers)
   std::uint64_t appended = 0;  // stream position behind the last byte of `out`
   std::uint64_t written = 0;   // stream position of what the socket took

@@ -48,11 +48,12 @@ BackendLink* BackendPool::open(LinkKey key, const UserPtr& user, health::TimePoi
 }
 
 BackendLink* BackendPool::shared(LinkKey key, const UserPtr& user, health::TimePoint now) {
+  if (last_ != nullptr && last_->key == key) return last_;
   const auto found = shared_.find(key);
-  if (found != shared_.end()) return found->second;
-  BackendLink* link = open(key, user, now);
-  shared_.emplace(key, link);
-  return link;
+  if (found != shared_.end()) return last_ = found->second;
+  last_ = open(key, user, now);
+  shared_.emplace(key, last_);
+  return last_;
 }
 
 BackendLink* BackendPool::lease(LinkKey key, Session& owner, health::TimePoint now) {
@@ -95,6 +96,7 @@ void BackendPool::forget(BackendLink& link) {
   }
   const auto found = shared_.find(link.key);
   if (found != shared_.end() && found->second == &link) shared_.erase(found);
+  if (last_ == &link) last_ = nullptr;
 }
 
 void BackendPool::close(BackendLink& link) {

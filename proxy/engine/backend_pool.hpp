@@ -66,6 +66,7 @@ class BackendPool {
   SlotArray<BackendLink> links_{Side::backend};
   Links all_;
   boost::unordered_flat_map<LinkKey, BackendLink*, KeyHash> shared_;
+  BackendLink* last_ = nullptr;  // of shared_: nearly always the next one asked for
   std::vector<BackendLink*> idle_;
   std::vector<std::unique_ptr<BackendLink>> closed_;
 };

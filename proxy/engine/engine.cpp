@@ -292,7 +292,9 @@ void Engine::release_held() {
     Session& session = subscribers_in_line_.front();
     session.wait_hook.unlink();
     // It stood in this line and so in no other: nobody else would wake it.
-    if (session.wait == Wait::lease || session.wait == Wait::backlog) session.wait = Wait::none;
+    if (session.wait == Wait::lease || session.wait == Wait::backlog || session.wait == Wait::replies) {
+      session.wait = Wait::none;
+    }
     make_runnable(session);
   }
 }
@@ -406,6 +408,7 @@ void Engine::set_wait(Session& session, Wait wait) {
   session.wait = wait;
   if (wait == Wait::lease && !session.wait_hook.is_linked()) lease_waiters_.push_back(session);
   if (wait == Wait::backlog && !session.wait_hook.is_linked()) backlog_waiters_.push_back(session);
+  if (wait == Wait::replies && !session.wait_hook.is_linked()) reply_waiters_.push_back(session);
 }
 
 void Engine::wake(Session& session, Wait reason) {
@@ -423,11 +426,22 @@ void Engine::wake_lease_waiters() {
   }
 }
 
+/// As many as the link has room for. Whoever waits for another link finds that out and stands at the end
+/// again; a link that anybody waits for is busy, so that more of them are woken when its next replies come.
+void Engine::wake_reply_waiters(const BackendLink& link) {
+  const std::size_t due = link.fifo.size();
+  const std::size_t limit = link.weight.due_limit();
+  for (std::size_t free = due < limit ? limit - due : 0; free > 0 && !reply_waiters_.empty(); --free) {
+    wake(reply_waiters_.front(), Wait::replies);
+  }
+}
+
 void Engine::update_reading(Session& session) {
   Reading wanted = Reading::on;
   if (session.ending != Ending::none) {
     wanted = Reading::off;
-  } else if (session.wait == Wait::drain || session.wait == Wait::pause || session.wait == Wait::query) {
+  } else if (session.wait == Wait::drain || session.wait == Wait::pause || session.wait == Wait::query ||
+             session.wait == Wait::replies) {
     wanted = session.in.size() < read_ahead_bytes_max ? Reading::on : Reading::off;
   } else if (session.wait != Wait::none) {
     wanted = Reading::off;

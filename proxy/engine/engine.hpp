@@ -156,6 +156,7 @@ class Engine {
   void set_wait(Session& session, Wait wait);
   void wake(Session& session, Wait reason);
   void wake_lease_waiters();
+  void wake_reply_waiters(const BackendLink& link);
   void stop_reading_and_end(Session& session);
 
   // engine_commands.cpp
@@ -292,6 +293,7 @@ class Engine {
   void watch_time(Session& session, health::TimePoint now);
   void note_weight(Session& session);
   void become_heavy(Session& session);
+  [[nodiscard]] static bool owed_too_much(const BackendLink& link, const Session& session);
   [[nodiscard]] bool over_memory(std::uint64_t held) const;
   void on_link_timer(BackendLink& link, health::TimePoint now);
   [[nodiscard]] std::string master_down_text() const;
@@ -344,6 +346,8 @@ class Engine {
   HookedList<Session, &Session::wait_hook> subscribers_in_line_;  // hold time over, to subscribe again later
   HookedList<Session, &Session::wait_hook> lease_waiters_;
   HookedList<Session, &Session::wait_hook> backlog_waiters_;
+  HookedList<Session, &Session::wait_hook> reply_waiters_;
+  ReplyWeight newcomers_;  // what clients get for their first commands
   HookedList<Session, &Session::run_hook> runnable_;
   HookedList<Session, &Session::dirty_hook> dirty_sessions_;
   HookedList<BackendLink, &BackendLink::dirty_hook> dirty_links_;

@@ -270,6 +270,7 @@ void Engine::lose(BackendLink& link, TimePoint) {
     if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
   }
   while (!backlog_waiters_.empty()) wake(backlog_waiters_.front(), Wait::backlog);
+  while (!reply_waiters_.empty()) wake(reply_waiters_.front(), Wait::replies);
 }
 
 void Engine::lose_request(BackendLink& link, Request* request) {

@@ -31,7 +31,16 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
   }
   BackendLink* link = nullptr;
   if (kind == RouteKind::shared && !session.mode.pinned) {
+    if (!session.known_light && !session.heavy && newcomers_.bytes() >= bulk_bytes_min) {
+      become_heavy(session);  // what newcomers ask for is large: until it shows otherwise, so is this
+      return link_for(session, kind, now);
+    }
     link = pool_.shared(key, session.user, now);
+    if (owed_too_much(*link, session)) {
+      ++stats_.reply_pauses;
+      set_wait(session, Wait::replies);
+      return nullptr;
+    }
     if (link->backlog() > options_.limits.link_backlog_bytes_max) {
       ++stats_.backlog_pauses;
       set_wait(session, Wait::backlog);

@@ -57,6 +57,7 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
       on_reply_part(link, part, scan.status, now);
     }
   }
+  if (!reply_waiters_.empty() && !link.leased) wake_reply_waiters(link);
 }
 
 void Engine::on_unexpected(BackendLink& link, TimePoint now) {
@@ -76,6 +77,13 @@ void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus stat
   if (request == nullptr) {
     on_unexpected(link, now);
     return;
+  }
+  link.reply_bytes += part.size;
+  if (status == ScanStatus::complete) {
+    link.weight.on_reply(link.reply_bytes);
+    link.reply_bytes = 0;
+  } else {
+    link.weight.at_least(link.reply_bytes);
   }
   Session* session = request->session;
   const bool error = link.scanner.is_error();
@@ -107,6 +115,7 @@ void Engine::deliver(Session& session, Request* request, const Bytes& part) {
   }
   session.out.append(buffers_, part);
   session.reply_bytes += part.size;
+  if (!session.known_light) newcomers_.at_least(session.reply_bytes);
   session.mid_reply = true;
   mark_dirty(session);
   check_output(session);
@@ -357,7 +366,9 @@ void Engine::answered(Session& session, Request* request) {
 /// wait behind its own.
 void Engine::note_weight(Session& session) {
   const bool large = session.reply_bytes >= bulk_bytes_min;
+  if (!session.known_light) newcomers_.on_reply(session.reply_bytes);
   session.reply_bytes = 0;
+  session.known_light = !large;
   if (large) {
     become_heavy(session);
     return;
@@ -372,6 +383,14 @@ void Engine::become_heavy(Session& session) {
   if (session.heavy) return;
   session.heavy = true;
   ++stats_.bulk_moves;
+}
+
+/// Of a newcomer or a mover of large values, when so many replies are due on the link that another would be
+/// the one too many. Whoever gets small replies does not stand in that line, unless it asks for many at once.
+bool Engine::owed_too_much(const BackendLink& link, const Session& session) {
+  const bool asks_for_few = session.known_light && !session.heavy &&
+                            (session.in_flight < window_min || link.weight.bytes() < bulk_bytes_min);
+  return !asks_for_few && link.fifo.size() >= link.weight.due_limit();
 }
 
 /// All buffers together are over their limit, and this holder has a part in it. Small holders are never

@@ -9,7 +9,8 @@ namespace fairlead::engine {
 
 namespace {
 constexpr std::size_t step_bytes_min = ChunkPool::medium_bytes;
-}
+constexpr std::size_t grow_factor = 4;  // a chunk has room for so many times what has arrived
+}  // namespace
 
 void ReadBuffer::adopt(const ChunkRef& shared, std::size_t size) {
   FAIRLEAD_CHECK(empty());
@@ -25,7 +26,8 @@ MutableBytes ReadBuffer::room(ChunkPool& pool, std::uint64_t needed) {
   // A chunk that others refer to (a large frame was shared out of it) is left to them.
   const bool full = end_ == chunk_->capacity || !chunk_.sole_owner();
   if (full) {
-    const std::size_t grown = std::max<std::size_t>(unread * 2, step_bytes_min);
+    // Each step copies what is there: few large ones, as far as the bound allows.
+    const std::size_t grown = std::max<std::size_t>(unread * grow_factor, step_bytes_min);
     const std::size_t wanted = needed > unread ? std::min<std::uint64_t>(grown, needed) : grown;
     move_to_own(pool, std::max<std::size_t>(wanted, unread + 512));
   }

@@ -37,6 +37,7 @@ enum class Wait : std::uint8_t {
   drain,    // replies of another link must come first
   lease,    // all leased links are taken
   backlog,  // the shared link has too much to write
+  replies,  // the shared link is owed too many large replies
   depth,    // too many commands in flight
   output,   // the client does not read its replies
   pause,    // CLIENT PAUSE
@@ -126,6 +127,7 @@ struct Session {
   std::uint32_t light_replies = 0;  // small ones in a row since a large one
   std::uint64_t reply_bytes = 0;    // of the front slot, so far
   bool heavy = false;               // moves large values: uses the bulk lane
+  bool known_light = false;         // its last reply was small; of a newcomer nobody knows
   health::TimePoint last_bytes_at{};
   Timer timer;  // idle clients, unfinished commands
   health::TimePoint accepted_at{};

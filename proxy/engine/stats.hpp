@@ -26,6 +26,7 @@ struct Stats {
   std::uint64_t output_pauses = 0;         // output_pause_bytes
   std::uint64_t pipeline_pauses = 0;       // pipeline_depth_max
   std::uint64_t backlog_pauses = 0;        // link_backlog_bytes_max
+  std::uint64_t reply_pauses = 0;          // replies due on a link: ReplyWeight::due_limit
   std::uint64_t lease_waits = 0;           // leased_links_max
   std::uint64_t hold_overflows = 0;        // hold_bytes_max
   std::uint64_t memory_closed = 0;         // memory_bytes_max

@@ -56,8 +56,8 @@ void WriteGate::close(health::TimePoint now) {
 }
 
 health::TimePoint WriteGate::closed_since() const {
-  // The lease alone, or with the operator's hand. Without a master its end says nothing: there may never have been
-  // one.
+  // The lease alone, or with the operator's hand. Without a master its end says nothing: there may never have
+  // been one.
   const auto since = master_ ? lease_until_ : closed_since_;
   return paused_ ? std::min(since, paused_since_) : since;
 }

@@ -151,6 +151,30 @@ TEST_CASE("a read buffer takes over what is left, grows with what arrives, and l
   CHECK(kept.view() == expected.substr(0, 100));
 }
 
+TEST_CASE("a read buffer copies a large frame few times while it arrives") {
+  constexpr std::size_t frame = 512 * 1024 + 40;
+  ChunkPool pool;
+  ReadBuffer buffer;
+  {
+    const ChunkRef shared(pool.take(ChunkPool::large_bytes));
+    std::fill_n(shared->data(), 60000, 'x');
+    buffer.adopt(shared, 60000);
+    buffer.settle(pool);
+  }
+  std::size_t copied = 60000;
+  while (buffer.size() < frame) {
+    const char* before = buffer.unread().data();
+    const MutableBytes room = buffer.room(pool, frame);
+    if (buffer.unread().data() != before) copied += buffer.size();
+    const std::size_t size = std::min({room.size, frame - buffer.size(), std::size_t{20000}});
+    std::fill_n(room.data, size, 'x');
+    buffer.received(size);
+  }
+  CHECK(copied < frame);  // doubling would copy nearly twice the frame
+  CHECK(pool.bytes_in_use() == frame);
+  buffer.clear();
+}
+
 TEST_CASE("timers fire once, never early, in bounded time, whatever their distance") {
   const health::TimePoint start{1h};
   TimerWheel wheel(start);

@@ -504,12 +504,12 @@ TEST_CASE("a lost leased link stops nobody else") {
 
 TEST_CASE("thousands of held clients are released in turns, in the order in which they came") {
   ReadyWorld world;
+  std::vector<ConnId> clients;
+  for (int i = 0; i < 1000; ++i) clients.push_back(world.light_client());
   world.engine.on_error(world.shared, "reset", world.now);
   world.turn();
-  std::vector<ConnId> clients;
-  for (int i = 0; i < 1000; ++i) {
-    clients.push_back(world.client());
-    world.feed(clients.back(), "INCR n" + std::to_string(i) + "\r\n");
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    world.feed(clients[i], "INCR n" + std::to_string(i) + "\r\n");
   }
   CHECK(world.engine.stats().held_now == 1000);
   world.publish("b", 2);

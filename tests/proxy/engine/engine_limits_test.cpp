@@ -240,13 +240,13 @@ TEST_CASE("memory_bytes_max: who holds much is closed, who holds little goes on"
   EngineOptions options;
   options.limits.memory_bytes_max = 1 << 20;
   ReadyWorld world(options);
-  const ConnId quick = world.client();
+  const ConnId quick = world.light_client();
   std::vector<ConnId> slow;
   std::string replies;
-  for (int i = 0; i < 40; ++i) {
-    slow.push_back(world.client());
-    world.io.at(slow.back()).capacity = 0;
-    world.feed(slow.back(), "GET a\r\n");
+  for (int i = 0; i < 40; ++i) slow.push_back(world.light_client());
+  for (const ConnId client : slow) {
+    world.io.at(client).capacity = 0;
+    world.feed(client, "GET a\r\n");
     replies += "$100000\r\n" + std::string(100000, 'x') + "\r\n";
   }
   world.feed(quick, "GET b\r\n");

@@ -45,7 +45,7 @@ TEST_CASE("nothing is sent to a server that does not say master") {
 TEST_CASE("many clients share one link, in one write, and each gets its own reply") {
   ReadyWorld world;
   std::vector<ConnId> clients;
-  for (int i = 0; i < 50; ++i) clients.push_back(world.client());
+  for (int i = 0; i < 50; ++i) clients.push_back(world.light_client());
   const std::size_t writes = world.io.writes;
   for (int i = 0; i < 50; ++i) {
     const std::string frame =

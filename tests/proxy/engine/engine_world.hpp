@@ -226,6 +226,16 @@ struct ReadyWorld : World {
     engine.on_error(first, "gone", now);
     turn();
   }
+  /// A client that got a small reply before: it does not stand in line with newcomers.
+  ConnId light_client() {
+    const ConnId light = client();
+    feed(light, "GET light\r\n");
+    REQUIRE(got(shared) == Strings{"GET light"});
+    feed(shared, "$1\r\nv\r\n");
+    REQUIRE(take(light) == "$1\r\nv\r\n");
+    return light;
+  }
+
   ConnId shared;
 };
 
