@@ -23,6 +23,25 @@ struct StatsOptions {
   bool admin = false;
 };
 
+/// One of a pair beside keepalived. Without ready-file, notify-fifo and address it stands alone.
+struct VrrpOptions {
+  std::string notify_fifo;
+  std::string ready_file;
+  std::string address;   // that moves, with or without /prefix
+  std::string instance = "fairlead";
+  // For `fairlead keepalived` alone.
+  std::string interface;
+  std::string node_a;
+  std::string node_b;
+  std::string user = "fairlead";
+  std::uint32_t router_id = 51;
+  std::chrono::milliseconds advert_interval{200};
+
+  [[nodiscard]] bool in_pair() const { return !(notify_fifo.empty() && ready_file.empty() && address.empty()); }
+  /// The address without its prefix length.
+  [[nodiscard]] std::string host() const { return address.substr(0, address.find('/')); }
+};
+
 struct LogOptions {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::logfmt;
@@ -36,6 +55,7 @@ struct Options {
   health::Options backend;
   engine::EngineOptions engine;
   StatsOptions stats;
+  VrrpOptions vrrp;
   LogOptions log;
   std::string config_file;         // what --config named; empty: none
 };

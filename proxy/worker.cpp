@@ -31,6 +31,7 @@ Worker::Worker(const engine::EngineOptions& options, engine::ClientIds ids, Shar
     : work_(context_.get_executor()),
       resolver_(context_),
       tick_(context_),
+      leave_timer_(context_),
       shared_(shared),
       hooks_(std::move(hooks)),
       engine_(*this, options, ids, std::chrono::steady_clock::now()) {}
@@ -66,6 +67,7 @@ void Worker::run() {
     more = engine_.end_turn(now());
     now_known_ = false;
     arm_tick();
+    if (leave_.done) check_leaving();
     if (draining_ && engine_.drained() && hooks_.drained) {
       hooks_.drained();
       hooks_.drained = nullptr;
@@ -74,6 +76,7 @@ void Worker::run() {
   // Closed sockets still have handlers outstanding; they run now and find that out.
   work_.reset();
   tick_.cancel();
+  leave_timer_.cancel();
   context_.poll();
 }
 
@@ -154,6 +157,7 @@ void Worker::close(ConnId id) {
   (id.side == Side::client ? clients_ : links_)[id.index] = nullptr;
   if (id.side == Side::client) shared_.clients.fetch_sub(1, std::memory_order_relaxed);
   stream->closed = true;
+  if (stream->reset != ResetOnClose::no) prepare_reset(stream->socket.native_handle(), stream->reset);
   error_code ignored;
   stream->socket.close(ignored);
   free_if_done(*stream);

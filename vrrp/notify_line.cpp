@@ -51,6 +51,7 @@ const char* to_string(State state) {
 
 std::optional<NotifyLine> parse_notify_line(std::string_view line) {
   NotifyLine read;
+  if (line.ends_with(' ')) return std::nullopt;
   std::string_view rest = line;
   read.kind = take_word(rest);
   if (read.kind != "INSTANCE" && read.kind != "GROUP") return std::nullopt;
