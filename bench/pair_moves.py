@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """How long clients miss the pair's address when it moves: real keepalived, both hosts in network namespaces.
 
-    bench/pair_moves.py [--fairlead PROGRAM] [--moves 30] [--scenario NAME ...] [--nice N]
+    bench/pair_moves.py [--fairlead PROGRAM] [--moves 30] [--scenario NAME ...]
 
 A client begins a connection each 10 ms and asks the master something on it; the outage of a move is the longest time
 between two answers. Prints median, p99 (with 30 moves: the worst) and worst of each kind of move, next to what must
-hold, and exits with 1 when something does not. Needs root. The figures are those of this machine at this moment: say
-with them how busy it was, which is printed too.
+hold, and exits with 1 when something does not. Needs root. Everything measured
+runs in front of what else the machine does (niceness -15). The figures are those of this machine at this moment: say with
+them how busy it was, which is printed too.
 """
 
 import argparse
@@ -164,7 +165,6 @@ def main():
     parser.add_argument("--fairlead", help="the program; FAIRLEAD_BIN or build/release/fairlead otherwise")
     parser.add_argument("--moves", type=int, default=30, help="of each kind")
     parser.add_argument("--scenario", action="append", choices=sorted(SCENARIOS), help="only these; repeatable")
-    parser.add_argument("--nice", type=int, default=0, help="for everything that is measured, on a busy machine")
     arguments = parser.parse_args()
     if arguments.fairlead:
         os.environ["FAIRLEAD_BIN"] = str(pathlib.Path(arguments.fairlead).resolve())
@@ -173,7 +173,6 @@ def main():
     reason = pair.why_not()
     if reason:
         sys.exit(f"pair_moves: {reason}")
-    os.nice(arguments.nice)
     pair.become_the_network()
     bench = Bench(pair, harness)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, niceness {os.nice(0)}, advert_int 0.2 s")

@@ -100,12 +100,15 @@ void Pair::arm_timer() {
   });
 }
 
-void Pair::stop() {
-  if (stopped_) return;
+void Pair::stop_listening() {
   stopped_ = true;
   timer_.cancel();
   if (fifo_) fifo_->stop();
   if (watch_) watch_->stop();
+}
+
+void Pair::stop() {
+  stop_listening();
   if (guard_) guard_->stop();
 }
 

@@ -32,7 +32,9 @@ class Pair {
   void start();
   /// The verdict now: call it ten times a second, and at once when it has changed.
   void tell(const vrrp::Verdict& verdict);
-  /// The ready-file says the fault when this returns.
+  /// Hears nothing more, so that the io_context can end.
+  void stop_listening();
+  /// Lets the guard go: the ready-file says the fault when this returns.
   void stop();
 
   [[nodiscard]] bool holds_address() const { return ownership_.holds(); }

@@ -283,6 +283,7 @@ void Server::stop() {
   drain_timer_.cancel();
   leave_timer_.cancel();
   if (vitals_) vitals_->stop();
+  if (pair_) pair_->stop_listening();
   monitor_->stop();
   http_->stop();
   for (auto& worker : workers_) {

@@ -34,9 +34,9 @@ struct Verdict {
   std::string reason;  // empty when fit
 };
 
-/// A worker whose loop has not turned for so long stands still. The same as the guard allows the process as a
-/// whole.
-constexpr std::chrono::milliseconds silence_max{1000};
+/// A worker whose loop has not turned for so long stands still. Longer than the guard allows the process as a
+/// whole: one thread that a busy host does not run for a second is no reason to move the address.
+constexpr std::chrono::milliseconds silence_max{2000};
 
 /// A sentence about the first worker that stands still; empty: all turn. The watchdog asks this alone.
 [[nodiscard]] std::string standing_still(const LocalFacts& facts);

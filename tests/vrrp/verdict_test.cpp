@@ -36,7 +36,7 @@ TEST_CASE("each local fault alone makes it unfit, with its reason") {
   facts.workers[1].silence = silence_max;
   CHECK(judge(facts).fit);
   facts.workers[1].silence += milliseconds(1);
-  CHECK(judge(facts).reason == "worker 1 has not turned its loop for 1001 ms");
+  CHECK(judge(facts).reason == "worker 1 has not turned its loop for 2001 ms");
   CHECK(standing_still(facts) == judge(facts).reason);
 
   facts = healthy();
