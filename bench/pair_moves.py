@@ -6,7 +6,7 @@
 A client begins a connection each 10 ms and asks the master something on it; the outage of a move is the longest time
 between two answers. Prints median, p99 (with 30 moves: the worst) and worst of each kind of move, next to what must
 hold, and exits with 1 when something does not. Needs root. Everything measured
-runs in front of what else the machine does (niceness -15). The figures are those of this machine at this moment: say with
+runs in front of what else the machine does (SCHED_RR). The figures are those of this machine at this moment: say with
 them how busy it was, which is printed too.
 """
 
@@ -175,7 +175,7 @@ def main():
         sys.exit(f"pair_moves: {reason}")
     pair.become_the_network()
     bench = Bench(pair, harness)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, niceness {os.nice(0)}, advert_int 0.2 s")
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, advert_int 0.2 s")
     try:
         for name, scenario in SCENARIOS.items():
             if arguments.scenario and name not in arguments.scenario:
