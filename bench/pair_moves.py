@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long clients miss the pair's address when it moves: real keepalived, both hosts in network namespaces.
 
-    bench/pair_moves.py [--fairlead PROGRAM] [--moves 30] [--scenario NAME ...]
+    bench/pair_moves.py [--fairlead PROGRAM] [--moves 30] [--scenario NAME ...] [--keep]
 
 A client begins a connection each 10 ms and asks the master something on it; the outage of a move is the longest time
 between two answers. Prints median, p99 (with 30 moves: the worst) and worst of each kind of move, next to what must
@@ -43,13 +43,18 @@ class Bench:
         self.pair = pair_module.Pair(self.directory, self.set)
         self.figures = {}
 
-    def close(self):
+    def close(self, keep=False):
         self.pair.stop()
         self.set.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if keep:
+            print(f"logs: {self.directory}")
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def note(self, name, seconds):
         self.figures.setdefault(name, []).append(seconds)
+        if seconds > LIMITS[name]:
+            print(f"  {time.strftime('%H:%M:%S')} {name}: {seconds:.3f} s", flush=True)
 
     def measure(self, name, cause, mend):
         """One move: `cause(owner)` takes the address away, `mend(owner)` makes the old owner whole again."""
@@ -165,6 +170,7 @@ def main():
     parser.add_argument("--fairlead", help="the program; FAIRLEAD_BIN or build/release/fairlead otherwise")
     parser.add_argument("--moves", type=int, default=30, help="of each kind")
     parser.add_argument("--scenario", action="append", choices=sorted(SCENARIOS), help="only these; repeatable")
+    parser.add_argument("--keep", action="store_true", help="keep the logs, and say where they are")
     arguments = parser.parse_args()
     if arguments.fairlead:
         os.environ["FAIRLEAD_BIN"] = str(pathlib.Path(arguments.fairlead).resolve())
@@ -185,7 +191,7 @@ def main():
             print(f"  {name} done, load {os.getloadavg()[0]:.1f}", flush=True)
     finally:
         broken = report(bench.figures)
-        bench.close()
+        bench.close(arguments.keep)
     sys.exit(1 if broken else 0)
 
 
