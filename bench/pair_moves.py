@@ -112,10 +112,15 @@ class Bench:
 
     def cut(self):
         def mend(owner, _):
+            prober = self.module.Prober()
             healed = time.monotonic()
             owner.heal()
             self.wait_until(lambda: len(self.pair.owners()) == 1, 20, "one owner")
-            self.note("one owner after healing", time.monotonic() - healed)
+            alone = time.monotonic()
+            self.note("one owner after healing", alone - healed)
+            self.wait_until(lambda: prober.answered_since(alone + 0.5), 30, "answers after healing")
+            prober.stop()
+            self.note("outage by healing", prober.outage(healed))
 
         self.measure("cut link, silently", lambda owner: owner.cut(), mend)
 
@@ -144,6 +149,7 @@ LIMITS = {
     "hang (SIGSTOP) of fairlead": 1.5,
     "cut link, silently": 0.8,
     "one owner after healing": 1.0,
+    "outage by healing": 1.0,
     "dead host": 0.8,
 }
 SCENARIOS = {"kill": Bench.kill_9, "sigterm": Bench.sigterm, "ready": Bench.ready_file, "hang": Bench.hang,

@@ -69,11 +69,13 @@ global_defs {
   max_auto_priority 50
   # One line per change of state, for fairlead.
   vrrp_notify_fifo @fifo@ @user@
-  # Neighbours learn the owner at once, again a second later, and every 5 s: after a split the last word must be
-  # the real owner's.
+  # Neighbours learn the owner at once, again a second later, and every 5 s.
   vrrp_garp_master_repeat 3
   vrrp_garp_master_delay 1
   vrrp_garp_master_refresh 5
+  # After a split the last word must be the real owner's: the one that gives way says so with a last advert, which
+  # makes the other tell the neighbours once more. Without it they would go on sending to the one that gave way.
+  vrrp_higher_prio_send_advert true
   vrrp_garp_lower_prio_repeat 3
   vrrp_garp_lower_prio_delay 1
   vrrp_check_unicast_src
