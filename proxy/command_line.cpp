@@ -109,12 +109,10 @@ void Reader::add_commands() {
   run_ = app_.add_subcommand("run", "The proxy, in the foreground (also without this word).");
   run_->fallthrough();
   run_->set_help_flag();
-  check_ = app_.add_subcommand(
-      "check", "Is the instance of this configuration, on this host, fit? Exits with 0 or 69.");
+  check_ = app_.add_subcommand("check", "Is the instance of this configuration, on this host, fit? Exits with 0 or 69.");
   check_->fallthrough();
   check_->set_help_flag();
-  keepalived_ =
-      app_.add_subcommand("keepalived", "Prints keepalived.conf of one node of the pair in [vrrp].");
+  keepalived_ = app_.add_subcommand("keepalived", "Prints keepalived.conf of one node of the pair in [vrrp].");
   keepalived_->fallthrough();
   keepalived_->set_help_flag();
   keepalived_->add_option("--node", node_, "Which node: a or b.")->type_name("a|b")->required();

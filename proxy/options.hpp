@@ -27,7 +27,7 @@ struct StatsOptions {
 struct VrrpOptions {
   std::string notify_fifo;
   std::string ready_file;
-  std::string address;  // that moves, with or without /prefix
+  std::string address;   // that moves, with or without /prefix
   std::string instance = "fairlead";
   // For `fairlead keepalived` alone.
   std::string interface;
@@ -37,9 +37,7 @@ struct VrrpOptions {
   std::uint32_t router_id = 51;
   std::chrono::milliseconds advert_interval{200};
 
-  [[nodiscard]] bool in_pair() const {
-    return !(notify_fifo.empty() && ready_file.empty() && address.empty());
-  }
+  [[nodiscard]] bool in_pair() const { return !(notify_fifo.empty() && ready_file.empty() && address.empty()); }
   /// The address without its prefix length.
   [[nodiscard]] std::string host() const { return address.substr(0, address.find('/')); }
 };

@@ -321,8 +321,7 @@ void Server::let_clients_go(AddressNow now, std::chrono::milliseconds grace, std
       asio::post(context_, [this, missing, all_done, clients] {
         pair_->count_reset(clients);
         if (clients > 0) {
-          log(LogLevel::info, "clients of the pair's address were let go",
-              {{"clients", std::to_string(clients)}});
+          log(LogLevel::info, "clients of the pair's address were let go", {{"clients", std::to_string(clients)}});
         }
         if (--*missing == 0 && all_done) all_done();
       });

@@ -186,8 +186,7 @@ void prepare_reset(int descriptor, ResetOnClose reset) {
       (::ioctl(descriptor, SIOCOUTQ, &unacknowledged) != 0 || unacknowledged != 0)) {
     return;
   }
-  // The route of a packet is looked up by its source too, which must be local unless the socket is
-  // transparent.
+  // The route of a packet is looked up by its source too, which must be local unless the socket is transparent.
   if (reset == ResetOnClose::always) set_option(descriptor, IPPROTO_IP, IP_TRANSPARENT, 1);
   const linger at_once{1, 0};
   ::setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -201,8 +200,7 @@ std::string local_host_of(int descriptor) {
   if (name.ss_family == AF_INET) address = &reinterpret_cast<const sockaddr_in*>(&name)->sin_addr;
   if (name.ss_family == AF_INET6) address = &reinterpret_cast<const sockaddr_in6*>(&name)->sin6_addr;
   std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address == nullptr || ::inet_ntop(name.ss_family, address, text.data(), text.size()) == nullptr)
-    return {};
+  if (address == nullptr || ::inet_ntop(name.ss_family, address, text.data(), text.size()) == nullptr) return {};
   return text.data();
 }
 

@@ -26,8 +26,8 @@ enum class Freebind : bool { off, on };
 
 /// TCP_NODELAY and keepalive at Redis' own pace (tcp-keepalive 300). No effect on unix sockets.
 void prepare_client_socket(int descriptor);
-/// Makes the close that follows a reset. When the address is gone the kernel sends it only from a process
-/// with CAP_NET_RAW or CAP_NET_ADMIN; without, the peer learns by its own next packet.
+/// Makes the close that follows a reset. When the address is gone the kernel sends it only from a process with
+/// CAP_NET_RAW or CAP_NET_ADMIN; without, the peer learns by its own next packet.
 void prepare_reset(int descriptor, ResetOnClose reset);
 /// The local address of a connection, without port; empty for unix sockets and when it is closed.
 [[nodiscard]] std::string local_host_of(int descriptor);

@@ -13,8 +13,8 @@
 
 namespace fairlead::proxy {
 
-/// How the close of a client looks to it when the address that it came to leaves this host: as a reset. It
-/// destroys what the peer has not acknowledged yet, so a reply still under way comes before it.
+/// How the close of a client looks to it when the address that it came to leaves this host: as a reset. It destroys
+/// what the peer has not acknowledged yet, so a reply still under way comes before it.
 enum class ResetOnClose : std::uint8_t {
   no,
   when_acknowledged,  // the address is still here: otherwise an ordinary end, behind the data

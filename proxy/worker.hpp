@@ -31,7 +31,7 @@ enum class AddressNow : std::uint8_t { here, gone };
 struct LeaveOrder {
   std::string address;
   AddressNow now = AddressNow::here;
-  std::chrono::milliseconds grace{0};               // for what is in flight; then they are reset
+  std::chrono::milliseconds grace{0};              // for what is in flight; then they are reset
   std::function<void(std::uint32_t clients)> done;  // once, on the worker's thread
 };
 

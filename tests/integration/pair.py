@@ -256,7 +256,11 @@ class Pair:
         wait_until(serves, timeout, "a command through the address")
 
     def wait_ready_to_move(self, timeout=20.0):
-        """One owner in MASTER and one standby in BACKUP, both fit, and commands that go through: (owner, standby)."""
+        """One owner in MASTER and one standby in BACKUP, both fit and with a route, and commands that go through.
+
+        Returns (owner, standby). Fit alone is not enough: a standby that has just started is fit before it knows the
+        master, and commands would be held there for a moment.
+        """
         def ready():
             owners = self.owners()
             if len(owners) != 1 or not all(host.fit() for host in self.hosts):
@@ -264,6 +268,8 @@ class Pair:
             standby = self.peer(owners[0])
             states = last_state(owners[0]), last_state(standby)
             if states != ("MASTER", "BACKUP") or standby.check()[0] != 0:
+                return None
+            if standby.metrics().get("fairlead_route_steady") != 1:
                 return None
             return owners[0], standby
         self.wait_serving(timeout)

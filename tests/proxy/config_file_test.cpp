@@ -238,8 +238,7 @@ TEST_CASE("what the pair needs") {
         Errors{"fairlead.toml:4:1: 'address' in [vrrp] is 'vip'; write an address such as 10.0.0.100 or "
                "10.0.0.100/24"});
   CHECK(errors_of("[vrrp]\nnotify-fifo = \"/run/x\"") ==
-        Errors{"fairlead.toml:4:1: 'notify-fifo' in [vrrp] needs 'address', to know which clients an owner "
-               "loses"});
+        Errors{"fairlead.toml:4:1: 'notify-fifo' in [vrrp] needs 'address', to know which clients an owner loses"});
   CHECK(errors_of("[vrrp]\naddress = \"fd00::100/64\"\nnotify-fifo = \"/run/x\"") == Errors{});
 }
 
