@@ -59,12 +59,15 @@ class Reader {
   CLI::App app_{"A Redis-aware TCP proxy that follows the master.", "fairlead"};
   CLI::App* run_ = nullptr;
   CLI::App* demo_ = nullptr;
+  CLI::App* check_ = nullptr;
+  CLI::App* keepalived_ = nullptr;
   std::vector<std::pair<const Option*, CLI::Option*>> options_;
   // CLI11 wants a variable for every flag; the values are taken from its own results, as they were typed.
   std::vector<std::string> ignored_list_;
   std::string ignored_text_;
   std::string config_file_;
   DemoOptions demo_options_;
+  std::string node_;
   bool check_config_ = false;
   bool example_config_ = false;
   bool version_ = false;
@@ -106,6 +109,15 @@ void Reader::add_commands() {
   run_ = app_.add_subcommand("run", "The proxy, in the foreground (also without this word).");
   run_->fallthrough();
   run_->set_help_flag();
+  check_ = app_.add_subcommand(
+      "check", "Is the instance of this configuration, on this host, fit? Exits with 0 or 69.");
+  check_->fallthrough();
+  check_->set_help_flag();
+  keepalived_ =
+      app_.add_subcommand("keepalived", "Prints keepalived.conf of one node of the pair in [vrrp].");
+  keepalived_->fallthrough();
+  keepalived_->set_help_flag();
+  keepalived_->add_option("--node", node_, "Which node: a or b.")->type_name("a|b")->required();
   demo_ = app_.add_subcommand("demo", "A real local set of Redis and Sentinel with the proxy in front.");
   demo_->set_help_flag("-h,--help", "Print this help and exit.");
   demo_
@@ -132,9 +144,10 @@ std::string Reader::unexpected() const {
   if (is_flag && !demo_->parsed()) {
     for (const auto& [option, made] : options_) known.emplace_back(option->flag);
   }
-  if (name == "run" || name == "demo")
+  const std::vector<std::string> commands{"run", "demo", "check", "keepalived"};
+  if (std::find(commands.begin(), commands.end(), name) != commands.end())
     return fmt::format("only one command can be given, not '{}' too", name);
-  if (!is_flag) known = {"run", "demo"};
+  if (!is_flag) known = commands;
   for (const Option& option : option_list()) {
     const bool secret = option.kind == OptionKind::secret && name == fmt::format("--{}", option.key);
     if (secret) {
@@ -164,7 +177,9 @@ std::vector<FlagValues> Reader::given_flags() const {
 void Reader::check_combination(CommandLine& line) const {
   const int modes =
       static_cast<int>(check_config_) + static_cast<int>(example_config_) + static_cast<int>(version_);
-  if (modes > 1) {
+  if (keepalived_->parsed() && node_ != "a" && node_ != "b") {
+    line.error = fmt::format("--node is a or b, not '{}'", node_);
+  } else if (modes > 1) {
     line.error = "--check-config, --example-config and --version exclude each other";
   } else if (demo_->parsed() && (modes > 0 || !config_file_.empty() || !line.flags.empty())) {
     line.error = "demo takes --port, --stats-port and --threads, behind its name, and nothing else";
@@ -191,7 +206,10 @@ CommandLine Reader::read(std::vector<std::string> arguments) {
   line.flags = given_flags();
   line.config_file = config_file_;
   line.demo = demo_options_;
+  line.node = node_;
   if (demo_->parsed()) line.command = Command::demo;
+  if (check_->parsed()) line.command = Command::check;
+  if (keepalived_->parsed()) line.command = Command::keepalived;
   if (check_config_) line.command = Command::check_config;
   if (example_config_) line.command = Command::example_config;
   if (version_) line.command = Command::version;

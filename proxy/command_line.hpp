@@ -12,13 +12,23 @@
 
 namespace fairlead::proxy {
 
-enum class Command : std::uint8_t { run, demo, check_config, example_config, version, help };
+enum class Command : std::uint8_t {
+  run,
+  demo,
+  check,
+  keepalived,
+  check_config,
+  example_config,
+  version,
+  help
+};
 
 struct CommandLine {
   Command command = Command::run;
   std::vector<FlagValues> flags;  // run, check_config
   std::string config_file;        // --config; empty: not given
   DemoOptions demo;
+  std::string node;   // keepalived: a or b
   std::string help;   // the text to print, when command is help
   std::string error;  // not empty: wrong usage, and nothing else here counts
 };

@@ -12,10 +12,17 @@ namespace fairlead::proxy {
 inline constexpr int exit_success = 0;
 inline constexpr int exit_failure = 1;
 inline constexpr int exit_usage = 2;
+inline constexpr int exit_unfit = 69;   // EX_UNAVAILABLE
 inline constexpr int exit_config = 78;  // EX_CONFIG of sysexits.h
 
 /// The proxy until it is told to end.
 int command_run(const CommandLine& line);
+
+/// Whether the instance of this configuration that runs on this host is fit; within half a second.
+int command_check(const CommandLine& line);
+
+/// Prints keepalived.conf of one node of the pair.
+int command_keepalived(const CommandLine& line);
 
 /// Prints what is in force, or all errors.
 int command_check_config(const CommandLine& line);

@@ -1,6 +1,9 @@
 #include "proxy/config_check.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -18,6 +21,7 @@ class Checker {
   void check_logins();
   void check_stats();
   void check_limits();
+  void check_vrrp();
 
  private:
   void fail(std::string text) { draft_.errors.push_back(std::move(text)); }
@@ -125,6 +129,26 @@ void Checker::check_limits() {
       format_size(limits.output_buffer_bytes_max), origin("proxy", "output-buffer")));
 }
 
+void Checker::check_vrrp() {
+  const VrrpOptions& vrrp = options_.vrrp;
+  const std::array<std::pair<const char*, const std::string*>, 2> paths{
+      {{"ready-file", &vrrp.ready_file}, {"notify-fifo", &vrrp.notify_fifo}}};
+  for (const auto& [key, path] : paths) {
+    if (path->empty() || path->front() == '/') continue;
+    fail(fmt::format("{}: '{}' in [vrrp] is '{}'; write an absolute path", origin("vrrp", key), key, *path));
+  }
+  in6_addr ignored{};
+  if (!vrrp.address.empty() && ::inet_pton(AF_INET, vrrp.host().c_str(), &ignored) != 1 &&
+      ::inet_pton(AF_INET6, vrrp.host().c_str(), &ignored) != 1) {
+    fail(fmt::format("{}: 'address' in [vrrp] is '{}'; write an address such as 10.0.0.100 or 10.0.0.100/24",
+                     origin("vrrp", "address"), vrrp.address));
+  }
+  if (!vrrp.notify_fifo.empty() && vrrp.address.empty()) {
+    fail(fmt::format("{}: 'notify-fifo' in [vrrp] needs 'address', to know which clients an owner loses",
+                     origin("vrrp", "notify-fifo")));
+  }
+}
+
 }  // namespace
 
 void check_options(ConfigDraft& draft) {
@@ -134,6 +158,7 @@ void check_options(ConfigDraft& draft) {
   checker.check_logins();
   checker.check_stats();
   checker.check_limits();
+  checker.check_vrrp();
 }
 
 }  // namespace fairlead::proxy

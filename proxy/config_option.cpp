@@ -249,6 +249,37 @@ void add_stats_and_log(List& list) {
                                         [](Options& o) -> LogFormat& { return o.log.format; }));
 }
 
+void add_vrrp(List& list) {
+  list.push_back(make_text({"vrrp", "ready-file", "--vrrp-ready-file"},
+                           "The file that keepalived tracks: 0 is fit, 1 is not; empty: none.",
+                           [](Options& o) -> std::string& { return o.vrrp.ready_file; }));
+  list.push_back(make_text({"vrrp", "notify-fifo", "--vrrp-notify-fifo"},
+                           "keepalived's vrrp_notify_fifo; empty: none.",
+                           [](Options& o) -> std::string& { return o.vrrp.notify_fifo; }));
+  list.push_back(make_text({"vrrp", "address", "--vrrp-address"},
+                           "The address that moves between the hosts, for example 10.0.0.100/24.",
+                           [](Options& o) -> std::string& { return o.vrrp.address; }));
+  list.push_back(make_name({"vrrp", "instance", "--vrrp-instance"}, "The vrrp_instance in keepalived.conf.",
+                           [](Options& o) -> std::string& { return o.vrrp.instance; }));
+  list.push_back(make_text({"vrrp", "interface", "--vrrp-interface"},
+                           "For `fairlead keepalived`, as all below: the interface that gets the address.",
+                           [](Options& o) -> std::string& { return o.vrrp.interface; }));
+  list.push_back(make_text({"vrrp", "node-a", "--vrrp-node-a"}, "The first host's own address.",
+                           [](Options& o) -> std::string& { return o.vrrp.node_a; }));
+  list.push_back(make_text({"vrrp", "node-b", "--vrrp-node-b"}, "The second host's own address.",
+                           [](Options& o) -> std::string& { return o.vrrp.node_b; }));
+  list.push_back(make_count<std::uint32_t>({"vrrp", "router-id", "--vrrp-router-id"},
+                                           "virtual_router_id; no other pair of the network may have it.",
+                                           {1, 255},
+                                           [](Options& o) -> std::uint32_t& { return o.vrrp.router_id; }));
+  list.push_back(make_duration({"vrrp", "advert-interval", "--vrrp-advert-interval"},
+                               "How often the owner says so; the peer takes over after three of them.",
+                               {milliseconds(30), milliseconds(10'000)},
+                               [](Options& o) -> milliseconds& { return o.vrrp.advert_interval; }));
+  list.push_back(make_name({"vrrp", "user", "--vrrp-user"}, "The user that runs fairlead.",
+                           [](Options& o) -> std::string& { return o.vrrp.user; }));
+}
+
 List make_list() {
   List list;
   add_proxy(list);
@@ -259,6 +290,7 @@ List make_list() {
   add_clients_and_failover(list);
   add_failover_policy(list);
   add_stats_and_log(list);
+  add_vrrp(list);
   return list;
 }
 
@@ -274,12 +306,13 @@ std::string_view section_help(std::string_view section) {
     std::string_view section;
     std::string_view help;
   };
-  static constexpr std::array<SectionHelp, 6> all{{
+  static constexpr std::array<SectionHelp, 7> all{{
       {"proxy", "The proxy and what one client may use of it."},
       {"backend", "The Redis set behind it: give either sentinels or servers."},
       {"clients", "What clients must say."},
       {"failover", "What happens to commands while there is no confirmed master."},
       {"stats", "The HTTP listener for people, probes and Prometheus."},
+      {"vrrp", "One of a pair beside keepalived, with one address for both."},
       {"log", "Standard error; under systemd with priorities for the journal."},
   }};
   const auto* const found = std::find_if(all.begin(), all.end(),

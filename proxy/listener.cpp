@@ -19,7 +19,10 @@ Listener::Listener(boost::asio::io_context& context, int descriptor, ListenKind 
 void Listener::start() {
   descriptor_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                          [this](const boost::system::error_code& error) {
-                           if (error) return;  // closed
+                           if (error) {  // closed
+                             failed_ = true;
+                             return;
+                           }
                            accept_some();
                          });
 }

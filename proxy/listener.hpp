@@ -20,6 +20,8 @@ class Listener {
 
   void start();
   void close();
+  /// Open, and not given up because of an error.
+  [[nodiscard]] bool accepting() const { return descriptor_.is_open() && !failed_; }
 
  private:
   void accept_some();
@@ -28,6 +30,7 @@ class Listener {
   boost::asio::posix::stream_descriptor descriptor_;
   boost::asio::steady_timer retry_;
   ListenKind kind_;
+  bool failed_ = false;
   Accepted accepted_;
 };
 

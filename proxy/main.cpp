@@ -22,6 +22,10 @@ int run_command(int argc, char** argv) {
       return command_run(line);
     case Command::demo:
       return run_demo(line.demo);
+    case Command::check:
+      return command_check(line);
+    case Command::keepalived:
+      return command_keepalived(line);
     case Command::check_config:
       return command_check_config(line);
     case Command::example_config:

@@ -23,6 +23,27 @@ struct StatsOptions {
   bool admin = false;
 };
 
+/// One of a pair beside keepalived. Without ready-file, notify-fifo and address it stands alone.
+struct VrrpOptions {
+  std::string notify_fifo;
+  std::string ready_file;
+  std::string address;  // that moves, with or without /prefix
+  std::string instance = "fairlead";
+  // For `fairlead keepalived` alone.
+  std::string interface;
+  std::string node_a;
+  std::string node_b;
+  std::string user = "fairlead";
+  std::uint32_t router_id = 51;
+  std::chrono::milliseconds advert_interval{200};
+
+  [[nodiscard]] bool in_pair() const {
+    return !(notify_fifo.empty() && ready_file.empty() && address.empty());
+  }
+  /// The address without its prefix length.
+  [[nodiscard]] std::string host() const { return address.substr(0, address.find('/')); }
+};
+
 struct LogOptions {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::logfmt;
@@ -33,10 +54,11 @@ struct Options {
   bool freebind = false;      // bind an address that this node does not own yet (IP_FREEBIND)
   std::uint32_t threads = 0;  // workers; 0 = one per core
   std::chrono::milliseconds drain_timeout{10000};  // SIGTERM: how long commands in flight may take
-  std::string state_dir;           // where the last route is remembered; empty: nowhere
+  std::string state_dir;                           // where the last route is remembered; empty: nowhere
   health::Options backend;
   engine::EngineOptions engine;
   StatsOptions stats;
+  VrrpOptions vrrp;
   LogOptions log;
   std::string config_file;  // what --config named; empty: none
 };

@@ -18,9 +18,11 @@
 #include "proxy/commands.hpp"
 #include "proxy/log.hpp"
 #include "proxy/metrics.hpp"
+#include "proxy/pair.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/socket_options.hpp"
 #include "proxy/state_file.hpp"
+#include "proxy/vitals.hpp"
 #include "proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -32,8 +34,10 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::milliseconds report_interval{250};
-/// A worker that has not reported for so long stands still.
-constexpr std::chrono::milliseconds worker_silence_max{2000};
+/// What is in flight may finish for so long before the clients of an address that is to leave are reset.
+constexpr std::chrono::milliseconds leave_grace{50};
+/// A worker that stands still does not keep the address here for longer.
+constexpr std::chrono::milliseconds leave_max{100};
 
 /// Every client and every link needs a descriptor: as many as the system allows.
 void raise_descriptor_limit(std::uint32_t clients_max) {
@@ -82,6 +86,11 @@ class Server {
   void begin_drain();
   void stop();
   void ask_for_reports();
+  void on_address_lost();
+  void leave_address();
+  void let_clients_go(AddressNow now, std::chrono::milliseconds grace, std::function<void()> all_done);
+  void stand_aside();
+  [[nodiscard]] vrrp::LocalFacts facts() const;
   [[nodiscard]] std::string fault() const;
   [[nodiscard]] std::string not_ready() const;
   [[nodiscard]] std::string metrics() const;
@@ -93,12 +102,14 @@ class Server {
   asio::signal_set signals_{context_};
   asio::steady_timer report_timer_{context_};
   asio::steady_timer drain_timer_{context_};
+  asio::steady_timer leave_timer_{context_};
   SharedCounts shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Vitals> vitals_;
+  std::unique_ptr<Pair> pair_;  // null when this instance stands alone
   std::unique_ptr<health::Monitor> monitor_;
   std::unique_ptr<HttpServer> http_;
   std::vector<WorkerReport> reports_;
-  std::vector<Clock::time_point> heard_;
   std::vector<resp::Address> listening_;
   health::TopologyPtr topology_;
   Clock::time_point started_ = Clock::now();
@@ -106,8 +117,10 @@ class Server {
   std::uint64_t promotions_revoked_ = 0;
   std::size_t workers_drained_ = 0;
   bool ready_told_ = false;
+  bool serving_ = false;
   bool draining_ = false;
   bool paused_ = false;
+  bool aside_ = false;  // the clients of the pair's address were let go: it may leave
   bool stopped_ = false;
 };
 
@@ -118,6 +131,10 @@ Server::Server(const Options& options, const ServerHooks& hooks) : options_(opti
 int Server::run() {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit(options_.engine.limits.clients_max);
+  if (options_.vrrp.in_pair()) {
+    pair_ = std::make_unique<Pair>(context_, options_.vrrp, [this] { on_address_lost(); });
+    pair_->start();
+  }
   make_workers();
   if (!open_state() || !open_listeners() || !open_stats()) return exit_failure;
 
@@ -133,12 +150,18 @@ int Server::run() {
       [this](const health::Event& event) { on_event(event); }, std::move(memory));
   for (auto& worker : workers_) worker->start();
   monitor_->start();
+  serving_ = true;
+  vitals_ = std::make_unique<Vitals>(context_, workers_, [this] {
+    if (pair_) pair_->tell(vrrp::judge(facts()));
+  });
+  vitals_->start();
   ask_for_reports();
   ::sd_notify(0, "READY=1\nSTATUS=waiting for the first master");
   context_.run();
 
   for (auto& worker : workers_) worker->join();
   if (state_) state_->close();
+  if (pair_) pair_->stop();
   for (const resp::Address& address : listening_) {
     if (address.is_unix) ::unlink(address.host.c_str());
   }
@@ -150,7 +173,6 @@ void Server::make_workers() {
   unsigned count = options_.threads != 0 ? options_.threads : std::thread::hardware_concurrency();
   count = std::max(1U, count);
   reports_.resize(count);
-  heard_.assign(count, Clock::now());
   const engine::EngineOptions mine = options_of_worker(options_, count);
   for (unsigned i = 0; i < count; ++i) {
     Worker::Hooks hooks;
@@ -315,6 +337,7 @@ void Server::begin_drain() {
   log(LogLevel::info, "draining: no new clients; commands in flight are answered first",
       {{"clients", std::to_string(shared_.clients.load())},
        {"timeout_ms", std::to_string(options_.drain_timeout.count())}});
+  leave_address();
   for (auto& worker : workers_) {
     worker->post([w = worker.get()] { w->drain(); });
   }
@@ -334,11 +357,69 @@ void Server::stop() {
   signals_.cancel(ignored);
   report_timer_.cancel();
   drain_timer_.cancel();
+  leave_timer_.cancel();
+  if (vitals_) vitals_->stop();
+  if (pair_) pair_->stop_listening();
   monitor_->stop();
   http_->stop();
   for (auto& worker : workers_) {
     worker->post([w = worker.get()] { w->stop_now(); });
   }
+}
+
+// --- The pair's address
+
+/// Gone from the host: whatever is still written to its clients goes nowhere.
+void Server::on_address_lost() {
+  if (stopped_) return;
+  let_clients_go(AddressNow::gone, std::chrono::milliseconds(0), nullptr);
+}
+
+/// Asked for, so its clients are told while packets can still leave from it; only then the address goes.
+void Server::leave_address() {
+  if (!pair_) return;
+  if (!pair_->holds_address()) {
+    stand_aside();
+    return;
+  }
+  let_clients_go(AddressNow::here, leave_grace, [this] { stand_aside(); });
+  leave_timer_.expires_after(leave_max);
+  leave_timer_.async_wait([this](const error_code& error) {
+    if (!error) stand_aside();
+  });
+}
+
+void Server::let_clients_go(AddressNow now, std::chrono::milliseconds grace, std::function<void()> all_done) {
+  const auto missing = std::make_shared<std::size_t>(workers_.size());
+  for (auto& worker : workers_) {
+    LeaveOrder order{options_.vrrp.host(), now, grace, {}};
+    order.done = [this, missing, all_done](std::uint32_t clients) {
+      asio::post(context_, [this, missing, all_done, clients] {
+        pair_->count_reset(clients);
+        if (clients > 0) {
+          log(LogLevel::info, "clients of the pair's address were let go",
+              {{"clients", std::to_string(clients)}});
+        }
+        if (--*missing == 0 && all_done) all_done();
+      });
+    };
+    worker->post([w = worker.get(), order = std::move(order)]() mutable { w->let_go(std::move(order)); });
+  }
+}
+
+void Server::stand_aside() {
+  if (aside_) return;
+  aside_ = true;
+  if (pair_) pair_->tell(vrrp::judge(facts()));
+}
+
+vrrp::LocalFacts Server::facts() const {
+  vrrp::LocalFacts now;
+  now.phase = aside_ ? vrrp::Phase::leaving : serving_ ? vrrp::Phase::serving : vrrp::Phase::starting;
+  now.leaving_reason = "draining: this process is about to end";
+  if (vitals_) now.workers = vitals_->facts();
+  now.listeners_wanted = static_cast<std::uint32_t>(draining_ ? 0 : listening_.size());
+  return now;
 }
 
 // --- What is told
@@ -348,7 +429,6 @@ void Server::ask_for_reports() {
     workers_[i]->post([this, i, worker = workers_[i].get()] {
       asio::post(context_, [this, i, report = WorkerReport{worker->stats(), worker->buffer_bytes()}] {
         reports_[i] = report;
-        heard_[i] = Clock::now();
       });
     });
   }
@@ -361,13 +441,7 @@ void Server::ask_for_reports() {
 
 std::string Server::fault() const {
   if (draining_) return "draining: this process is about to end";
-  for (std::size_t i = 0; i < heard_.size(); ++i) {
-    if (Clock::now() - heard_[i] > worker_silence_max) {
-      return "worker " + std::to_string(i) + " has not turned its loop for more than " +
-             std::to_string(worker_silence_max.count()) + " ms";
-    }
-  }
-  return {};
+  return vrrp::judge(facts()).reason;
 }
 
 std::string Server::not_ready() const {
@@ -386,7 +460,9 @@ std::string Server::metrics() const {
   input.promotions_revoked = promotions_revoked_;
   input.paused = paused_;
   input.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
-  return render_metrics(input);
+  std::string text = render_metrics(input);
+  if (pair_) text += vrrp::render_metrics(pair_->status());
+  return text;
 }
 
 }  // namespace

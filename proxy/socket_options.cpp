@@ -1,13 +1,17 @@
 #include "proxy/socket_options.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <memory>
@@ -174,6 +178,32 @@ ListenResult listen_on(const resp::Address& address, unsigned count, Freebind fr
 void prepare_client_socket(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_keepalive(descriptor, 300, 100, 3);
+}
+
+void prepare_reset(int descriptor, ResetOnClose reset) {
+  int unacknowledged = 0;
+  if (reset == ResetOnClose::when_acknowledged &&
+      (::ioctl(descriptor, SIOCOUTQ, &unacknowledged) != 0 || unacknowledged != 0)) {
+    return;
+  }
+  // The route of a packet is looked up by its source too, which must be local unless the socket is
+  // transparent.
+  if (reset == ResetOnClose::always) set_option(descriptor, IPPROTO_IP, IP_TRANSPARENT, 1);
+  const linger at_once{1, 0};
+  ::setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+std::string local_host_of(int descriptor) {
+  sockaddr_storage name{};
+  socklen_t size = sizeof(name);
+  if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&name), &size) != 0) return {};
+  const void* address = nullptr;
+  if (name.ss_family == AF_INET) address = &reinterpret_cast<const sockaddr_in*>(&name)->sin_addr;
+  if (name.ss_family == AF_INET6) address = &reinterpret_cast<const sockaddr_in6*>(&name)->sin6_addr;
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address == nullptr || ::inet_ntop(name.ss_family, address, text.data(), text.size()) == nullptr)
+    return {};
+  return text.data();
 }
 
 void prepare_backend_socket(int descriptor) {

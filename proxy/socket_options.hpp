@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/stream.hpp"
 #include "resp/address.hpp"
 
 namespace fairlead::proxy {
@@ -25,6 +26,11 @@ enum class Freebind : bool { off, on };
 
 /// TCP_NODELAY and keepalive at Redis' own pace (tcp-keepalive 300). No effect on unix sockets.
 void prepare_client_socket(int descriptor);
+/// Makes the close that follows a reset. When the address is gone the kernel sends it only from a process
+/// with CAP_NET_RAW or CAP_NET_ADMIN; without, the peer learns by its own next packet.
+void prepare_reset(int descriptor, ResetOnClose reset);
+/// The local address of a connection, without port; empty for unix sockets and when it is closed.
+[[nodiscard]] std::string local_host_of(int descriptor);
 /// TCP_NODELAY, TCP_USER_TIMEOUT 3 s, keepalive 5/1/3 s: a dead host is noticed within seconds.
 void prepare_backend_socket(int descriptor);
 

@@ -13,6 +13,14 @@
 
 namespace fairlead::proxy {
 
+/// How the close of a client looks to it when the address that it came to leaves this host: as a reset. It
+/// destroys what the peer has not acknowledged yet, so a reply still under way comes before it.
+enum class ResetOnClose : std::uint8_t {
+  no,
+  when_acknowledged,  // the address is still here: otherwise an ordinary end, behind the data
+  always,             // the address is gone, and nothing of the data can arrive any more
+};
+
 struct Stream {
   explicit Stream(boost::asio::io_context& context) : socket(context) {}
 
@@ -21,6 +29,7 @@ struct Stream {
   std::uint32_t slot = 0;         // in the Worker's array of all streams
   std::uint32_t outstanding = 0;  // asynchronous operations whose handler has not run
   engine::Reading reading = engine::Reading::on;
+  ResetOnClose reset = ResetOnClose::no;
   bool read_armed = false;
   bool write_armed = false;
   bool closed = false;

@@ -38,6 +38,7 @@ Worker::Worker(const engine::EngineOptions& options, engine::WorkerName name, Sh
       resolver_(context_),
       tick_(context_),
       pulse_(context_),
+      leave_timer_(context_),
       shared_(shared),
       hooks_(std::move(hooks)),
       engine_(*this, options, name, std::chrono::steady_clock::now()) {}
@@ -82,6 +83,7 @@ void Worker::run() {
     turn_ended_at_ = now_;
     now_known_ = false;
     arm_tick();
+    if (leave_.done) check_leaving();
     if (draining_ && engine_.drained() && hooks_.drained) {
       hooks_.drained();
       hooks_.drained = nullptr;
@@ -91,6 +93,7 @@ void Worker::run() {
   work_.reset();
   tick_.cancel();
   pulse_.cancel();
+  leave_timer_.cancel();
   context_.poll();
 }
 
@@ -208,6 +211,7 @@ void Worker::close(ConnId id) {
   (id.side == Side::client ? clients_ : links_)[id.index] = nullptr;
   if (id.side == Side::client) shared_.clients.fetch_sub(1, std::memory_order_relaxed);
   stream->closed = true;
+  if (stream->reset != ResetOnClose::no) prepare_reset(stream->socket.native_handle(), stream->reset);
   error_code ignored;
   stream->socket.close(ignored);
   free_if_done(*stream);

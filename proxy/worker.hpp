@@ -14,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -22,6 +23,17 @@
 #include "proxy/stream.hpp"
 
 namespace fairlead::proxy {
+
+/// Whether packets can still leave from it.
+enum class AddressNow : std::uint8_t { here, gone };
+
+/// The clients of a local address are to go.
+struct LeaveOrder {
+  std::string address;
+  AddressNow now = AddressNow::here;
+  std::chrono::milliseconds grace{0};               // for what is in flight; then they are reset
+  std::function<void(std::uint32_t clients)> done;  // once, on the worker's thread
+};
 
 /// What all workers of the process share.
 struct SharedCounts {
@@ -61,6 +73,8 @@ class Worker final : private engine::Io {
   void reload(const engine::EngineOptions& options);
   void drain();
   void stop_now();
+  void let_go(LeaveOrder order);
+  [[nodiscard]] std::uint32_t listeners_open() const;
   [[nodiscard]] const engine::Stats& stats() const { return engine_.stats(); }
   [[nodiscard]] std::uint64_t buffer_bytes() const { return engine_.buffer_bytes(); }
 
@@ -93,12 +107,18 @@ class Worker final : private engine::Io {
   void on_connected(Stream& stream, const boost::system::error_code& error);
   void resolve(Stream& stream, const resp::Address& address);
   void connect_failed(engine::ConnId id, std::string why);
+  void check_leaving();
+  void finish_leaving();
 
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer pulse_;  // so that a turn never comes late because nothing happened
+  boost::asio::steady_timer leave_timer_;
+  LeaveOrder leave_;                     // while leave_.done is set
+  std::vector<engine::ConnId> leaving_;  // that are not closed yet
+  std::uint32_t leaving_count_ = 0;
   health::TimePoint tick_at_{};
   bool tick_armed_ = false;
   SharedCounts& shared_;

@@ -16,7 +16,7 @@ SOURCES = (".hpp", ".cpp")
 
 # Files of health/ and vrrp/ that talk to the outside. Everything else there is pure.
 HEALTH_SHELL = {"control_link", "monitor"}
-VRRP_SHELL = {"notify_fifo", "ready_file"}
+VRRP_SHELL = {"notify_fifo", "ready_file", "address_watch", "guard"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 CLOCK = re.compile(r"\b(?:steady_clock|system_clock|high_resolution_clock|Clock)\s*::\s*now\s*\(|\bclock_gettime\b|\bgettimeofday\b")

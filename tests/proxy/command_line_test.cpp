@@ -53,6 +53,18 @@ TEST_CASE("every option with a flag is on the command line and in the help") {
   }
 }
 
+TEST_CASE("check and keepalived take the same flags as run") {
+  CHECK(read_command_line({"check", "--listen", "a:1"}).command == Command::check);
+  CHECK(flags_of({"check", "--listen", "a:1"}) == Words{"--listen=a:1"});
+  const CommandLine line = read_command_line({"keepalived", "--node", "b", "--vrrp-address", "10.0.0.1"});
+  CHECK(line.command == Command::keepalived);
+  CHECK(line.node == "b");
+  CHECK(line.flags.size() == 1);
+  CHECK(error_of({"keepalived"}).find("--node") != std::string::npos);
+  CHECK(error_of({"keepalived", "--node", "c"}) == "--node is a or b, not 'c'");
+  CHECK(error_of({"chek"}) == "unknown command 'chek'; did you mean 'check'?");
+}
+
 TEST_CASE("modes, and the file") {
   CHECK(read_command_line({"--check-config"}).command == Command::check_config);
   CHECK(read_command_line({"run", "--check-config"}).command == Command::check_config);

@@ -75,6 +75,17 @@ listen = ["[::]:9100"]
 user = "admin"
 password = "x"
 admin = true
+[vrrp]
+ready-file = "/run/x/ready"
+notify-fifo = "/run/x/fifo"
+address = "10.0.0.100/24"
+instance = "cache"
+interface = "eth7"
+node-a = "10.0.0.11"
+node-b = "10.0.0.12"
+router-id = 77
+advert-interval = "100ms"
+user = "proxy"
 [log]
 level = "debug"
 format = "json"
@@ -128,6 +139,17 @@ format = "json"
   CHECK(options.stats.user == "admin");
   CHECK(options.stats.password == "x");
   CHECK(options.stats.admin);
+  CHECK(options.vrrp.in_pair());
+  CHECK(options.vrrp.ready_file == "/run/x/ready");
+  CHECK(options.vrrp.notify_fifo == "/run/x/fifo");
+  CHECK(options.vrrp.host() == "10.0.0.100");
+  CHECK(options.vrrp.instance == "cache");
+  CHECK(options.vrrp.interface == "eth7");
+  CHECK(options.vrrp.node_a == "10.0.0.11");
+  CHECK(options.vrrp.node_b == "10.0.0.12");
+  CHECK(options.vrrp.router_id == 77);
+  CHECK(options.vrrp.advert_interval.count() == 100);
+  CHECK(options.vrrp.user == "proxy");
   CHECK(options.log.level == LogLevel::debug);
   CHECK(options.log.format == LogFormat::json);
   CHECK(options.config_file == "fairlead.toml");
@@ -151,7 +173,7 @@ TEST_CASE("unknown keys and sections, with what was meant") {
                "[stats]"});
   CHECK(errors_of("[proxi]\nlisten = []") ==
         Errors{"fairlead.toml:3:2: unknown section [proxi]; did you mean [proxy]?"});
-  CHECK(errors_of("[vrrp]\nready-file = \"x\"") == Errors{"fairlead.toml:3:2: unknown section [vrrp]"});
+  CHECK(errors_of("[quorum]\nready-file = \"x\"") == Errors{"fairlead.toml:3:2: unknown section [quorum]"});
   CHECK(errors_of("[[proxy]]\nthreads = 1") ==
         Errors{"fairlead.toml:3:1: 'proxy' is a section; write [proxy]"});
   CHECK(load_file("threads = 1\n[backend]\nservers = \"a\"").errors ==
@@ -220,6 +242,18 @@ TEST_CASE("wrong values") {
                "unix:/path"});
   CHECK(load_file("[backend]\nsentinels = [\"s\"]\nmaster-name = \"\"").errors ==
         Errors{"fairlead.toml:3:15: 'master-name' in [backend]: '' is not a name; write one without spaces"});
+}
+
+TEST_CASE("what the pair needs") {
+  CHECK_FALSE(load_file("[backend]\nservers = \"a\"").options.vrrp.in_pair());
+  CHECK(errors_of("[vrrp]\nready-file = \"ready\"") ==
+        Errors{"fairlead.toml:4:1: 'ready-file' in [vrrp] is 'ready'; write an absolute path"});
+  CHECK(errors_of("[vrrp]\naddress = \"vip\"") ==
+        Errors{"fairlead.toml:4:1: 'address' in [vrrp] is 'vip'; write an address such as 10.0.0.100 or "
+               "10.0.0.100/24"});
+  CHECK(errors_of("[vrrp]\nnotify-fifo = \"/run/x\"") ==
+        Errors{"fairlead.toml:4:1: 'notify-fifo' in [vrrp] needs 'address', to know which clients an owner loses"});
+  CHECK(errors_of("[vrrp]\naddress = \"fd00::100/64\"\nnotify-fifo = \"/run/x\"") == Errors{});
 }
 
 TEST_CASE("all errors of a file come at once, in its order") {
