@@ -59,6 +59,7 @@ class Reader {
   CLI::App app_{"A Redis-aware TCP proxy that follows the master.", "fairlead"};
   CLI::App* run_ = nullptr;
   CLI::App* demo_ = nullptr;
+  CLI::App* top_ = nullptr;
   std::vector<std::pair<const Option*, CLI::Option*>> options_;
   // CLI11 wants a variable for every flag; the values are taken from its own results, as they were typed.
   std::vector<std::string> ignored_list_;
@@ -106,6 +107,9 @@ void Reader::add_commands() {
   run_ = app_.add_subcommand("run", "The proxy, in the foreground (also without this word).");
   run_->fallthrough();
   run_->set_help_flag();
+  top_ = app_.add_subcommand("top", "A live view of a running fairlead, from its console.");
+  top_->fallthrough();
+  top_->set_help_flag();
   demo_ = app_.add_subcommand("demo", "A real local set of Redis and Sentinel with the proxy in front.");
   demo_->set_help_flag("-h,--help", "Print this help and exit.");
   demo_
@@ -132,9 +136,9 @@ std::string Reader::unexpected() const {
   if (is_flag && !demo_->parsed()) {
     for (const auto& [option, made] : options_) known.emplace_back(option->flag);
   }
-  if (name == "run" || name == "demo")
+  if (name == "run" || name == "demo" || name == "top")
     return fmt::format("only one command can be given, not '{}' too", name);
-  if (!is_flag) known = {"run", "demo"};
+  if (!is_flag) known = {"run", "demo", "top"};
   for (const Option& option : option_list()) {
     const bool secret = option.kind == OptionKind::secret && name == fmt::format("--{}", option.key);
     if (secret) {
@@ -192,6 +196,7 @@ CommandLine Reader::read(std::vector<std::string> arguments) {
   line.config_file = config_file_;
   line.demo = demo_options_;
   if (demo_->parsed()) line.command = Command::demo;
+  if (top_->parsed()) line.command = Command::top;
   if (check_config_) line.command = Command::check_config;
   if (example_config_) line.command = Command::example_config;
   if (version_) line.command = Command::version;

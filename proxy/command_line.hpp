@@ -12,7 +12,7 @@
 
 namespace fairlead::proxy {
 
-enum class Command : std::uint8_t { run, demo, check_config, example_config, version, help };
+enum class Command : std::uint8_t { run, demo, top, check_config, example_config, version, help };
 
 struct CommandLine {
   Command command = Command::run;

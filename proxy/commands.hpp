@@ -17,6 +17,9 @@ inline constexpr int exit_config = 78;  // EX_CONFIG of sysexits.h
 /// The proxy until it is told to end.
 int command_run(const CommandLine& line);
 
+/// A live view of a running fairlead, from its console; printed once when the output is no terminal.
+int command_top(const CommandLine& line);
+
 /// Prints what is in force, or all errors.
 int command_check_config(const CommandLine& line);
 

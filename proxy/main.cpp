@@ -22,6 +22,8 @@ int run_command(int argc, char** argv) {
       return command_run(line);
     case Command::demo:
       return run_demo(line.demo);
+    case Command::top:
+      return command_top(line);
     case Command::check_config:
       return command_check_config(line);
     case Command::example_config:

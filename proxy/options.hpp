@@ -23,6 +23,11 @@ struct StatsOptions {
   bool admin = false;
 };
 
+/// The operator's console in RESP; user, password and admin are those of StatsOptions.
+struct ConsoleOptions {
+  std::vector<resp::Address> listen;  // empty: no console
+};
+
 struct LogOptions {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::logfmt;
@@ -36,6 +41,7 @@ struct Options {
   health::Options backend;
   engine::EngineOptions engine;
   StatsOptions stats;
+  ConsoleOptions console;
   LogOptions log;
   std::string config_file;         // what --config named; empty: none
 };

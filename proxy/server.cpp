@@ -12,12 +12,14 @@
 #include <thread>
 
 #include "health/monitor.hpp"
+#include "proxy/admin/console_server.hpp"
 #include "proxy/admin/http_login.hpp"
 #include "proxy/admin/http_server.hpp"
+#include "proxy/admin/observer.hpp"
+#include "proxy/admin/pages.hpp"
 #include "proxy/admin/routes.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/log.hpp"
-#include "proxy/metrics.hpp"
 #include "proxy/socket_options.hpp"
 #include "proxy/worker.hpp"
 
@@ -30,8 +32,14 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::milliseconds report_interval{250};
+/// What takes longer to copy is asked for this often.
+constexpr std::chrono::milliseconds telemetry_interval{1000};
 /// A worker that has not reported for so long stands still.
 constexpr std::chrono::milliseconds worker_silence_max{2000};
+
+OutageLog::Moment moment() {
+  return {Clock::now(), std::chrono::system_clock::now()};
+}
 
 /// Every client and every link needs a descriptor: as many as the system allows.
 void raise_descriptor_limit(std::uint32_t clients_max) {
@@ -67,6 +75,7 @@ class Server {
  private:
   [[nodiscard]] bool open_listeners();
   [[nodiscard]] bool open_stats();
+  [[nodiscard]] bool open_console();
   void make_workers();
   void wait_for_signal();
   void on_signal_number(int number);
@@ -75,9 +84,13 @@ class Server {
   void begin_drain();
   void stop();
   void ask_for_reports();
+  void ask_for_telemetry();
+  void on_telemetry(std::size_t worker, engine::TelemetrySnapshot snapshot);
+  void tell_outages();
+  [[nodiscard]] AdminSnapshot snapshot() const;
+  [[nodiscard]] std::string act(const AdminAction& action);
   [[nodiscard]] std::string fault() const;
   [[nodiscard]] std::string not_ready() const;
-  [[nodiscard]] std::string metrics() const;
 
   const Options& options_;
   const ServerHooks& hooks_;
@@ -89,12 +102,17 @@ class Server {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<health::Monitor> monitor_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<ConsoleServer> console_;
   std::vector<WorkerReport> reports_;
   std::vector<Clock::time_point> heard_;
   std::vector<resp::Address> listening_;
   health::TopologyPtr topology_;
   Clock::time_point started_ = Clock::now();
-  std::uint64_t failovers_ = 0;
+  Clock::time_point telemetry_asked_at_{};
+  std::vector<engine::TelemetrySnapshot> telemetry_;
+  std::size_t telemetry_heard_ = 0;  // workers that have answered the question under way
+  std::unique_ptr<Observer> observer_;
+  bool reload_ok_ = true;
   std::size_t workers_drained_ = 0;
   bool ready_told_ = false;
   bool draining_ = false;
@@ -103,13 +121,16 @@ class Server {
 
 Server::Server(const Options& options, const ServerHooks& hooks) : options_(options), hooks_(hooks) {
   shared_.clients_max = options.engine.limits.clients_max;
+  const ObserverOptions limits{version(), options.engine.limits.clients_max,
+                               options.engine.limits.leased_links_max};
+  observer_ = std::make_unique<Observer>(limits, moment());
 }
 
 int Server::run() {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit(options_.engine.limits.clients_max);
   make_workers();
-  if (!open_listeners() || !open_stats()) return exit_failure;
+  if (!open_listeners() || !open_stats() || !open_console()) return exit_failure;
 
   for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP}) signals_.add(number);
   wait_for_signal();
@@ -174,15 +195,36 @@ bool Server::open_listeners() {
 
 bool Server::open_stats() {
   HealthProvider provider{[this] { return fault(); }, [this] { return not_ready(); },
-                          [this] { return metrics(); }};
+                          [this] { return render_metrics(snapshot()); }};
+  PageProvider page{[this] { return snapshot(); }, [this](const AdminAction& action) { return act(action); },
+                    options_.stats.admin ? MayAct::yes : MayAct::no, make_token()};
   HttpHandler handler = require_login({options_.stats.user, options_.stats.password}, probe_paths(),
-                                      make_routes(std::move(provider)));
+                                      make_routes(std::move(provider), make_pages(std::move(page))));
   http_ = std::make_unique<HttpServer>(context_, options_.stats.listen, HttpLimits{}, std::move(handler));
   const std::vector<std::string> errors = http_->start();
   for (const std::string& error : errors) log(LogLevel::error, error);
   if (!errors.empty()) return false;
   for (const resp::Address& address : http_->addresses()) {
     log(LogLevel::info, "listening for stats", {{"listen", resp::to_string(address)}});
+  }
+  return true;
+}
+
+bool Server::open_console() {
+  ConsoleProvider provider{[this] { return snapshot(); },
+                           [this](const AdminAction& action) { return act(action); },
+                           options_.stats.admin ? MayAct::yes : MayAct::no,
+                           {options_.stats.user, options_.stats.password},
+                           &options_};
+  console_ = std::make_unique<ConsoleServer>(context_, std::move(provider));
+  for (const resp::Address& address : options_.console.listen) {
+    const std::string error = console_->open(address);
+    if (!error.empty()) {
+      log(LogLevel::error, error, {{"listen", resp::to_string(address)}});
+      return false;
+    }
+    log(LogLevel::info, "listening for the console",
+        {{"listen", resp::to_string(console_->addresses().back())}});
   }
   return true;
 }
@@ -201,6 +243,7 @@ void Server::on_signal_number(int number) {
   if (number == SIGHUP) {
     log(LogLevel::warning,
         "this version cannot reload its configuration yet; restart it instead (SIGTERM drains first)");
+    reload_ok_ = false;
   } else if (number == SIGTERM && !draining_) {
     begin_drain();
   } else {
@@ -212,11 +255,9 @@ void Server::on_signal_number(int number) {
 void Server::on_topology(health::TopologyPtr topology) {
   const auto& now = topology->shards.front();
   const bool steady = now.state == health::GroupState::steady && now.route.has_value();
-  if (steady && topology_ && topology_->shards.front().route &&
-      topology_->shards.front().route->address != now.route->address) {
-    ++failovers_;
-  }
   topology_ = std::move(topology);
+  observer_->on_topology(topology_, moment());
+  tell_outages();
   for (auto& worker : workers_) {
     worker->post([w = worker.get(), t = topology_] { w->publish(t); });
   }
@@ -230,6 +271,8 @@ void Server::on_topology(health::TopologyPtr topology) {
 
 void Server::on_event(const health::Event& event) {
   log_event(event);
+  observer_->on_event(event, std::chrono::system_clock::now());
+  tell_outages();
   if (hooks_.on_event) hooks_.on_event(event);
 }
 
@@ -260,6 +303,7 @@ void Server::stop() {
   drain_timer_.cancel();
   monitor_->stop();
   http_->stop();
+  console_->stop();
   for (auto& worker : workers_) {
     worker->post([w = worker.get()] { w->stop_now(); });
   }
@@ -276,6 +320,10 @@ void Server::ask_for_reports() {
       });
     });
   }
+  // What was heard of the last question; a worker that stands still keeps its old counts.
+  observer_->on_reports(reports_, moment());
+  tell_outages();
+  if (Clock::now() - telemetry_asked_at_ >= telemetry_interval) ask_for_telemetry();
   log_repeats();
   report_timer_.expires_after(report_interval);
   report_timer_.async_wait([this](const error_code& error) {
@@ -301,14 +349,52 @@ std::string Server::not_ready() const {
   return std::string("there is no confirmed master: ") + health::to_string(shard.state);
 }
 
-std::string Server::metrics() const {
-  MetricsInput input;
-  input.workers = reports_;
-  input.topology = topology_;
-  input.version = version();
-  input.failovers = failovers_;
-  input.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
-  return render_metrics(input);
+void Server::ask_for_telemetry() {
+  // A worker that stands still must not be asked again and again: its answers would pile up.
+  if (telemetry_heard_ < telemetry_.size()) return;
+  telemetry_asked_at_ = Clock::now();
+  telemetry_heard_ = 0;
+  telemetry_.resize(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->post([this, i, worker = workers_[i].get()] {
+      asio::post(context_, [this, i, snapshot = worker->telemetry()]() mutable {
+        on_telemetry(i, std::move(snapshot));
+      });
+    });
+  }
+}
+
+void Server::on_telemetry(std::size_t worker, engine::TelemetrySnapshot snapshot) {
+  for (engine::ClientRow& row : snapshot.clients) row.worker = static_cast<std::uint32_t>(worker);
+  telemetry_[worker] = std::move(snapshot);
+  if (++telemetry_heard_ == telemetry_.size()) observer_->on_telemetry(telemetry_, moment());
+}
+
+void Server::tell_outages() {
+  for (const std::string& line : observer_->take_lines()) log(LogLevel::warning, line, {{"event", "outage"}});
+}
+
+AdminSnapshot Server::snapshot() const {
+  AdminSnapshot snapshot = observer_->snapshot(moment());
+  snapshot.fault = fault();
+  snapshot.not_ready = not_ready();
+  snapshot.reload_ok = reload_ok_;
+  for (const resp::Address& address : listening_) {
+    snapshot.listen += (snapshot.listen.empty() ? "" : ", ") + resp::to_string(address);
+  }
+  return snapshot;
+}
+
+std::string Server::act(const AdminAction& action) {
+  for (const engine::ClientRow& row : observer_->clients()) {
+    if (std::to_string(row.id) != action.argument) continue;
+    Worker* const worker = workers_.at(row.worker).get();
+    worker->post([worker, conn = row.conn] { worker->kill(conn); });
+    log(LogLevel::warning, "client closed by the operator",
+        {{"client", action.argument}, {"address", row.address}});
+    return {};
+  }
+  return "no client of this id is listed any more";
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 //   engine_replies.cpp   from a server's bytes to the client's answer
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
+//   engine_telemetry.cpp what is told about clients and commands
 #pragma once
 
 #include <optional>
@@ -26,6 +27,7 @@
 #include "proxy/engine/router.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/stats.hpp"
+#include "proxy/engine/telemetry.hpp"
 #include "proxy/engine/timer_wheel.hpp"
 #include "proxy/engine/write_gate.hpp"
 
@@ -92,6 +94,8 @@ class Engine {
   [[nodiscard]] std::optional<health::TimePoint> next_deadline() const;
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
+  /// A copy of all that was measured, and of the clients that have the most to do.
+  [[nodiscard]] TelemetrySnapshot telemetry(health::TimePoint now);
   [[nodiscard]] std::uint64_t buffer_bytes() const { return buffers_.chunks.bytes_in_use(); }
 
  private:
@@ -204,6 +208,7 @@ class Engine {
   Io& io_;
   EngineOptions options_;
   Stats stats_;
+  Telemetry telemetry_;
   BufferPool buffers_;
   RequestSlab slab_;
   TimerWheel wheel_;

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "health/topology.hpp"
 #include "proxy/engine/write_queue.hpp"
 #include "resp/command_table.hpp"
 
@@ -20,6 +21,7 @@ namespace fairlead::engine {
 
 struct Session;
 struct BackendLink;
+struct CommandMeter;
 
 enum class RequestKind : std::uint8_t {
   forward,     // the reply goes to the client
@@ -65,6 +67,8 @@ struct Request {
   ReplyOverride override_reply = ReplyOverride::none;
   std::uint64_t refused_serial = 0;  // the route whose server has refused it before
   std::int64_t select_db = -1;       // SELECT: the database when it succeeds
+  CommandMeter* meter = nullptr;     // where it is counted when its reply came
+  health::TimePoint started{};       // when its client began to wait for it
 };
 
 /// A singly linked queue through a member of the element.

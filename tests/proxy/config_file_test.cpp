@@ -68,6 +68,9 @@ listen = ["[::]:9100"]
 user = "admin"
 password = "x"
 admin = true
+slow-command = "25ms"
+[console]
+listen = ["unix:/tmp/console"]
 [log]
 level = "debug"
 format = "json"
@@ -114,6 +117,8 @@ format = "json"
   CHECK(options.stats.user == "admin");
   CHECK(options.stats.password == "x");
   CHECK(options.stats.admin);
+  CHECK(options.engine.slow_min.count() == 25);
+  CHECK(options.console.listen == std::vector<resp::Address>{{"/tmp/console", 0, true}});
   CHECK(options.log.level == LogLevel::debug);
   CHECK(options.log.format == LogFormat::json);
   CHECK(options.config_file == "fairlead.toml");
