@@ -310,8 +310,12 @@ constexpr Part parts[] = {
 Verdict verdict_of(const AdminSnapshot& s) {
   if (!s.fault.empty()) return {"down", s.fault};
   if (!s.not_ready.empty()) {
-    return {"down",
-            s.held.now > 0 ? fmt::format("{}; {} clients wait", s.not_ready, s.held.now) : s.not_ready};
+    std::string text = s.not_ready;
+    if (!s.outages.empty() && s.outages.front().ongoing && !s.outages.front().cause.empty()) {
+      text = "No confirmed master. " + s.outages.front().cause;
+    }
+    if (s.held.now > 0) text += fmt::format("; {} clients wait", s.held.now);
+    return {"down", text};
   }
   std::string warnings;
   const auto warn = [&](const std::string& text) { warnings += (warnings.empty() ? "" : "; ") + text; };

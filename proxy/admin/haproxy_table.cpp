@@ -162,7 +162,9 @@ HaproxyRow backend(const AdminSnapshot& s) {
   const health::TimePoint since = s.topology && s.topology->shards.front().route
                                       ? s.topology->shards.front().route->since
                                       : health::TimePoint{s.now};
-  row.set("lastchg", seconds_since(since, s.now));
+  const bool under_way = !s.outages.empty() && s.outages.front().ongoing;
+  row.set("lastchg", under_way ? duration_cast<seconds>(s.taken - s.outages.front().detected).count()
+                               : seconds_since(since, s.now));
   std::chrono::milliseconds down{0};
   for (const Outage& outage : s.outages) {
     if (!outage.ongoing) down += outage.until_released;

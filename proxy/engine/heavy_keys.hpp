@@ -36,7 +36,8 @@ class HotKeys {
 
  private:
   std::vector<HotKey> entries_;
-  std::uint64_t samples_ = 0;  // halved with the counts
+  std::vector<std::size_t> hashes_;  // of the entries' keys, side by side: most samples are in none of them
+  std::uint64_t samples_ = 0;        // halved with the counts
 };
 
 struct BigKey {

