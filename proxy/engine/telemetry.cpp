@@ -16,6 +16,13 @@ std::uint64_t nanoseconds_between(TimePoint from, TimePoint to) {
   return to <= from ? 0 : static_cast<std::uint64_t>(std::chrono::nanoseconds(to - from).count());
 }
 
+/// When everything is slow, the log would be written anew each second, at the cost of allocations per
+/// command: the first ones of the second tell as much.
+bool is_crowded(const SlowLog& log, TimePoint now) {
+  return log.entries().size() == SlowLog::length_max &&
+         now - log.entries().back().at < std::chrono::seconds(1);
+}
+
 }  // namespace
 
 void Telemetry::begin(Request& request, const Session& session, const resp::CommandSpec* spec,
@@ -37,8 +44,8 @@ void Telemetry::end(const Request& request, const Session& session, ReplyKind re
   const std::uint64_t reply_bytes =
       session.slots.front() == &request ? session.reply_bytes : request.reply.size();
   const std::uint64_t bytes = std::max<std::uint64_t>(request.frame.size, reply_bytes);
-  const bool slow =
-      duration >= static_cast<std::uint64_t>(slow_min_.count()) && slow_min_.count() > 0 && !meter->blocking;
+  const bool slow = slow_min_.count() > 0 && duration >= static_cast<std::uint64_t>(slow_min_.count()) &&
+                    !meter->blocking && !is_crowded(slow_, now);
   if (slow || bytes >= big_bytes_min) {
     look_closer(request, session, table, bytes, slow ? duration : 0, now);
   }
