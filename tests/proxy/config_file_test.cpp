@@ -70,7 +70,7 @@ password = "x"
 admin = true
 slow-command = "25ms"
 [console]
-listen = ["unix:/tmp/console"]
+listen = ["unix:/run/console"]
 [log]
 level = "debug"
 format = "json"
@@ -118,7 +118,7 @@ format = "json"
   CHECK(options.stats.password == "x");
   CHECK(options.stats.admin);
   CHECK(options.engine.slow_min.count() == 25);
-  CHECK(options.console.listen == std::vector<resp::Address>{{"/tmp/console", 0, true}});
+  CHECK(options.console.listen == std::vector<resp::Address>{{"/run/console", 0, true}});
   CHECK(options.log.level == LogLevel::debug);
   CHECK(options.log.format == LogFormat::json);
   CHECK(options.config_file == "fairlead.toml");

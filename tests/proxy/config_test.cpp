@@ -185,7 +185,7 @@ TEST_CASE("the console beyond loopback needs the password of the stats listener"
       load({{wide}, {}, servers_file}).errors ==
       Errors{"--console: [console] listens on 0.0.0.0:6380, which others can reach, without a password; set "
              "'password' or 'password-file' in [stats], or listen on 127.0.0.1"});
-  CHECK(load({{{"--console", {"127.0.0.1", "unix:/tmp/console"}}}, {}, servers_file}).errors == Errors{});
+  CHECK(load({{{"--console", {"127.0.0.1", "unix:/run/console"}}}, {}, servers_file}).errors == Errors{});
 }
 
 TEST_CASE("the stats listener beyond loopback needs a password") {
