@@ -61,6 +61,7 @@ class Reader {
   CLI::App* demo_ = nullptr;
   CLI::App* check_ = nullptr;
   CLI::App* keepalived_ = nullptr;
+  CLI::App* top_ = nullptr;
   std::vector<std::pair<const Option*, CLI::Option*>> options_;
   // CLI11 wants a variable for every flag; the values are taken from its own results, as they were typed.
   std::vector<std::string> ignored_list_;
@@ -118,6 +119,9 @@ void Reader::add_commands() {
   keepalived_->fallthrough();
   keepalived_->set_help_flag();
   keepalived_->add_option("--node", node_, "Which node: a or b.")->type_name("a|b")->required();
+  top_ = app_.add_subcommand("top", "A live view of a running fairlead, from its console.");
+  top_->fallthrough();
+  top_->set_help_flag();
   demo_ = app_.add_subcommand("demo", "A real local set of Redis and Sentinel with the proxy in front.");
   demo_->set_help_flag("-h,--help", "Print this help and exit.");
   demo_
@@ -144,7 +148,7 @@ std::string Reader::unexpected() const {
   if (is_flag && !demo_->parsed()) {
     for (const auto& [option, made] : options_) known.emplace_back(option->flag);
   }
-  const std::vector<std::string> commands{"run", "demo", "check", "keepalived"};
+  const std::vector<std::string> commands{"run", "demo", "check", "keepalived", "top"};
   if (std::find(commands.begin(), commands.end(), name) != commands.end())
     return fmt::format("only one command can be given, not '{}' too", name);
   if (!is_flag) known = commands;
@@ -210,6 +214,7 @@ CommandLine Reader::read(std::vector<std::string> arguments) {
   if (demo_->parsed()) line.command = Command::demo;
   if (check_->parsed()) line.command = Command::check;
   if (keepalived_->parsed()) line.command = Command::keepalived;
+  if (top_->parsed()) line.command = Command::top;
   if (check_config_) line.command = Command::check_config;
   if (example_config_) line.command = Command::example_config;
   if (version_) line.command = Command::version;

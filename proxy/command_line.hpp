@@ -17,6 +17,7 @@ enum class Command : std::uint8_t {
   demo,
   check,
   keepalived,
+  top,
   check_config,
   example_config,
   version,

@@ -24,6 +24,9 @@ int command_check(const CommandLine& line);
 /// Prints keepalived.conf of one node of the pair.
 int command_keepalived(const CommandLine& line);
 
+/// A live view of a running fairlead, from its console; printed once when the output is no terminal.
+int command_top(const CommandLine& line);
+
 /// Prints what is in force, or all errors.
 int command_check_config(const CommandLine& line);
 

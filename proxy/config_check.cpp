@@ -109,6 +109,13 @@ void Checker::check_stats() {
                      origin("stats", "user")));
     return;
   }
+  for (const resp::Address& address : options_.console.listen) {
+    if (is_loopback(address)) continue;
+    fail(fmt::format(
+        "{}: [console] listens on {}, which others can reach, without a password; set 'password' or "
+        "'password-file' in [stats], or listen on 127.0.0.1",
+        origin("console", "listen"), resp::to_string(address)));
+  }
   for (const resp::Address& address : stats.listen) {
     if (is_loopback(address)) continue;
     fail(fmt::format(

@@ -24,6 +24,7 @@ constexpr Range<std::uint64_t> buffer{1024, 1ULL << 40};
 constexpr std::uint16_t redis_port = 6379;
 constexpr std::uint16_t sentinel_port = 26379;
 constexpr std::uint16_t stats_port = 9000;
+constexpr std::uint16_t console_port = 6380;
 
 void add_proxy(List& list) {
   list.push_back(
@@ -220,11 +221,11 @@ void add_failover_policy(List& list) {
 }
 
 void add_stats_and_log(List& list) {
-  list.push_back(make_addresses(
-      {"stats", "listen", "--stats"},
-      "Where /healthz, /readyz and /metrics are served; port 9000 is implied; [] or \"none\": nowhere.",
-      {stats_port, AddressUse::listener, NoneAllowed::yes},
-      [](Options& o) -> AddressList& { return o.stats.listen; }));
+  list.push_back(make_addresses({"stats", "listen", "--stats"},
+                                "Where the stats page, /metrics and /healthz are served; port 9000 is "
+                                "implied; [] or \"none\": nowhere.",
+                                {stats_port, AddressUse::listener, NoneAllowed::yes},
+                                [](Options& o) -> AddressList& { return o.stats.listen; }));
   list.push_back(make_text({"stats", "user", "--stats-user"}, "User of the stats listener; empty: any.",
                            [](Options& o) -> std::string& { return o.stats.user; },
                            {{"ADMIN_USERNAME", ""}}));
@@ -237,6 +238,16 @@ void add_stats_and_log(List& list) {
                                   "A file that holds it.", password));
   list.push_back(make_toggle({"stats", "admin", "--stats-admin"}, "Allow actions, not only looking.",
                              [](Options& o) -> bool& { return o.stats.admin; }));
+  list.push_back(make_duration({"stats", "slow-command", "--slow-command"},
+                               "Commands that take so long are listed as slow; 0 is none.",
+                               {milliseconds(0), hours(1)},
+                               [](Options& o) -> milliseconds& { return o.engine.slow_min; }));
+  list.push_back(make_addresses(
+      {"console", "listen", "--console"},
+      "Where redis-cli finds the console, for example 127.0.0.1:6380 or unix:/run/fairlead.sock; [] or "
+      "\"none\": nowhere.",
+      {console_port, AddressUse::listener, NoneAllowed::yes},
+      [](Options& o) -> AddressList& { return o.console.listen; }));
   list.push_back(make_choice<LogLevel>({"log", "level", "--log-level"}, "debug, info, warning or error.",
                                        {{"debug", LogLevel::debug},
                                         {"info", LogLevel::info},
@@ -313,6 +324,7 @@ std::string_view section_help(std::string_view section) {
       {"failover", "What happens to commands while there is no confirmed master."},
       {"stats", "The HTTP listener for people, probes and Prometheus."},
       {"vrrp", "One of a pair beside keepalived, with one address for both."},
+      {"console", "The operator's console: redis-cli -p 6380 HELP. It asks for the login of [stats]."},
       {"log", "Standard error; under systemd with priorities for the journal."},
   }};
   const auto* const found = std::find_if(all.begin(), all.end(),

@@ -26,6 +26,8 @@ int run_command(int argc, char** argv) {
       return command_check(line);
     case Command::keepalived:
       return command_keepalived(line);
+    case Command::top:
+      return command_top(line);
     case Command::check_config:
       return command_check_config(line);
     case Command::example_config:

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <string_view>
+
+#include "proxy/admin/text.hpp"
 
 namespace fairlead::proxy {
 
@@ -121,18 +124,129 @@ void head(Out out, std::string_view name, MetricType type, std::string_view help
                  type == MetricType::counter ? "counter" : "gauge");
 }
 
-/// Label values: backslash, quote and newline are escaped.
+/// Label values: made printable, then backslash and quote are escaped.
 std::string label(std::string_view text) {
   std::string escaped;
-  for (const char c : text) {
+  for (const char c : printable(text)) {
     if (c == '\\' || c == '"') escaped += '\\';
-    if (c == '\n') {
-      escaped += "\\n";
-    } else {
-      escaped += c;
-    }
+    escaped += c;
   }
   return escaped;
+}
+
+void value(Out out, std::string_view name, MetricType type, std::string_view help, double number) {
+  head(out, name, type, help);
+  fmt::format_to(out, "{} {}\n", name, number);
+}
+
+void value(Out out, std::string_view name, MetricType type, std::string_view help, std::uint64_t number) {
+  head(out, name, type, help);
+  fmt::format_to(out, "{} {}\n", name, number);
+}
+
+/// Bounds of the histograms, in nanoseconds; a power of ten has three.
+constexpr std::uint64_t bounds_ns[] = {
+    50'000,      100'000,       250'000,       500'000,       1'000'000,      2'500'000,
+    5'000'000,   10'000'000,    25'000'000,    50'000'000,    100'000'000,    250'000'000,
+    500'000'000, 1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000, 30'000'000'000};
+
+double seconds(std::uint64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e9;
+}
+
+/// `labels`: `command="get",` or nothing.
+void histogram(Out out, std::string_view name, const std::string& labels, const engine::Histogram& data) {
+  for (const std::uint64_t bound : bounds_ns) {
+    fmt::format_to(out, "{}_bucket{{{}le=\"{}\"}} {}\n", name, labels, seconds(bound),
+                   data.count_up_to(bound));
+  }
+  fmt::format_to(out, "{}_bucket{{{}le=\"+Inf\"}} {}\n", name, labels, data.count());
+  const std::string alone = labels.empty() ? std::string() : "{" + labels.substr(0, labels.size() - 1) + "}";
+  fmt::format_to(out, "{}_sum{} {}\n{}_count{} {}\n", name, alone, seconds(data.sum()), name, alone,
+                 data.count());
+}
+
+void render_commands(Out out, const AdminSnapshot& s) {
+  head(out, "fairlead_commands_total", counter, "Commands answered, by name.");
+  for (const CommandRow& row : s.commands) {
+    fmt::format_to(out, "fairlead_commands_total{{command=\"{}\"}} {}\n", label(row.name), row.calls);
+  }
+  head(out, "fairlead_command_errors_total", counter, "Commands that a server answered with an error.");
+  for (const CommandRow& row : s.commands) {
+    fmt::format_to(out, "fairlead_command_errors_total{{command=\"{}\"}} {}\n", label(row.name), row.errors);
+  }
+  constexpr std::string_view name = "fairlead_command_duration_seconds";
+  fmt::format_to(out, "# HELP {} From a command's dispatch, or its first wait for a master, to its reply.\n",
+                 name);
+  fmt::format_to(out, "# TYPE {} histogram\n", name);
+  for (const CommandRow& row : s.commands) {
+    if (row.durations.count() == 0 || row.blocking) continue;
+    histogram(out, name, fmt::format("command=\"{}\",", label(row.name)), row.durations);
+  }
+}
+
+void render_failovers(Out out, const AdminSnapshot& s) {
+  value(out, "fairlead_failovers_total", counter, "Times the route moved to another server.", s.failovers);
+  constexpr std::string_view name = "fairlead_failover_duration_seconds";
+  fmt::format_to(out, "# HELP {} How long commands were held for a failover.\n# TYPE {} histogram\n", name,
+                 name);
+  histogram(out, name, "", s.failover_durations);
+  value(out, "fairlead_interruptions_total", counter, "Times commands were held and the same master went on.",
+        s.interruptions);
+}
+
+struct ServerMetric {
+  std::string_view name;
+  MetricType type;
+  std::string_view help;
+  std::uint64_t (*read)(const ServerHistory&);
+};
+
+constexpr ServerMetric server_metrics[] = {
+    {"fairlead_server_current_sessions", gauge, "Links to the server now.",
+     [](const ServerHistory& s) { return s.links.now; }},
+    {"fairlead_server_max_sessions", gauge, "Most links to the server at once.",
+     [](const ServerHistory& s) { return s.links.max; }},
+    {"fairlead_server_sessions_total", counter, "Links opened to the server.",
+     [](const ServerHistory& s) { return s.links_opened; }},
+    {"fairlead_server_bytes_in_total", counter, "Bytes sent to the server.",
+     [](const ServerHistory& s) { return s.bytes_in; }},
+    {"fairlead_server_bytes_out_total", counter, "Bytes received from the server.",
+     [](const ServerHistory& s) { return s.bytes_out; }},
+    {"fairlead_server_connection_errors_total", counter, "Links to the server that could not be made.",
+     [](const ServerHistory& s) { return s.links_failed; }},
+    {"fairlead_server_response_errors_total", counter, "Errors that the server answered.",
+     [](const ServerHistory& s) { return s.error_replies; }},
+    {"fairlead_server_retry_warnings_total", counter, "Commands sent once more after this server.",
+     [](const ServerHistory& s) { return s.redispatched; }},
+    {"fairlead_server_check_failures_total", counter, "Times the server stopped answering.",
+     [](const ServerHistory& s) { return s.downs; }},
+};
+
+void render_servers(Out out, const AdminSnapshot& s) {
+  for (const ServerMetric& metric : server_metrics) {
+    head(out, metric.name, metric.type, metric.help);
+    for (const auto& [address, server] : s.servers) {
+      fmt::format_to(out, "{}{{proxy=\"redis\",server=\"{}\"}} {}\n", metric.name,
+                     label(resp::to_string(address)), metric.read(server));
+    }
+  }
+}
+
+void render_lag(Out out, const health::Shard& shard) {
+  if (!shard.route) return;
+  std::int64_t master_offset = -1;
+  for (const health::ServerView& view : shard.servers) {
+    if (view.address == shard.route->address) master_offset = view.offset;
+  }
+  head(out, "fairlead_replica_lag_bytes", gauge,
+       "Bytes of replication a server is behind the master, asked at slightly different moments.");
+  for (const health::ServerView& view : shard.servers) {
+    if (view.address == shard.route->address || view.offset < 0 || master_offset < 0) continue;
+    fmt::format_to(out, "fairlead_replica_lag_bytes{{server=\"{}\"}} {}\n",
+                   label(resp::to_string(view.address)),
+                   std::max<std::int64_t>(0, master_offset - view.offset));
+  }
 }
 
 void render_topology(Out out, const health::Topology& topology) {
@@ -158,7 +272,13 @@ void render_topology(Out out, const health::Topology& topology) {
     fmt::format_to(out, "fairlead_server_rogue{{server=\"{}\"}} {}\n", label(resp::to_string(server.address)),
                    server.rogue ? 1 : 0);
   }
+  render_lag(out, shard);
   if (topology.sentinels.empty()) return;
+  const auto usable = std::count_if(topology.sentinels.begin(), topology.sentinels.end(),
+                                    [](const health::SentinelView& view) { return view.usable; });
+  head(out, "fairlead_sentinel_quorum_ok", gauge, "1 while more than half of the known Sentinels answer.");
+  fmt::format_to(out, "fairlead_sentinel_quorum_ok {}\n",
+                 static_cast<std::size_t>(usable) * 2 > topology.sentinels.size() ? 1 : 0);
   head(out, "fairlead_sentinel_up", gauge, "1 if the Sentinel answers for this master and is not in TILT.");
   for (const health::SentinelView& sentinel : topology.sentinels) {
     fmt::format_to(out, "fairlead_sentinel_up{{sentinel=\"{}\"}} {}\n",
@@ -176,32 +296,39 @@ Stats sum(const std::vector<WorkerReport>& workers) {
   return total;
 }
 
-std::string render_metrics(const MetricsInput& input) {
+std::vector<NamedCounter> named_counters(const Stats& stats) {
+  std::vector<NamedCounter> list;
+  for (const MetricRow& row : rows) list.push_back({std::string(row.name), stats.*row.field});
+  return list;
+}
+
+std::string render_metrics(const AdminSnapshot& s) {
   std::string text;
   const Out out(text);
   head(out, "fairlead_build_info", gauge, "Always 1; the version is the label.");
-  fmt::format_to(out, "fairlead_build_info{{version=\"{}\"}} 1\n", label(input.version));
-  head(out, "fairlead_uptime_seconds", gauge, "Seconds since the start.");
-  fmt::format_to(out, "fairlead_uptime_seconds {:.3f}\n", input.uptime_s);
-  head(out, "fairlead_workers", gauge, "Worker threads.");
-  fmt::format_to(out, "fairlead_workers {}\n", input.workers.size());
-  std::uint64_t buffer_bytes = 0;
-  for (const WorkerReport& worker : input.workers) buffer_bytes += worker.buffer_bytes;
-  head(out, "fairlead_buffer_bytes", gauge, "Bytes in buffers that hold data now.");
-  fmt::format_to(out, "fairlead_buffer_bytes {}\n", buffer_bytes);
-  const Stats total = sum(input.workers);
-  for (const MetricRow& row : rows) {
-    head(out, row.name, row.type, row.help);
-    fmt::format_to(out, "{} {}\n", row.name, total.*row.field);
-  }
-  head(out, "fairlead_failovers_total", counter, "Times the route moved to another server.");
-  fmt::format_to(out, "fairlead_failovers_total {}\n", input.failovers);
-  head(out, "fairlead_promotions_revoked_total", counter,
-       "Times a replica was followed before Sentinel announced it, and Sentinel did not.");
-  fmt::format_to(out, "fairlead_promotions_revoked_total {}\n", input.promotions_revoked);
-  head(out, "fairlead_paused", gauge, "1 while the operator holds all commands.");
-  fmt::format_to(out, "fairlead_paused {}\n", input.paused ? 1 : 0);
-  if (input.topology) render_topology(out, *input.topology);
+  fmt::format_to(out, "fairlead_build_info{{version=\"{}\"}} 1\n", label(s.version));
+  value(out, "fairlead_uptime_seconds", gauge, "Seconds since the start.", s.uptime_s);
+  value(out, "fairlead_workers", gauge, "Worker threads.", std::uint64_t{s.workers});
+  value(out, "fairlead_healthy", gauge, "1 while /healthz says so.",
+        std::uint64_t{s.fault.empty() ? 1U : 0U});
+  value(out, "fairlead_config_last_reload_successful", gauge,
+        "0 after a SIGHUP whose configuration was not taken over.", std::uint64_t{s.reload_ok ? 1U : 0U});
+  value(out, "fairlead_buffer_bytes", gauge, "Bytes in buffers that hold data now.", s.buffer_bytes);
+  for (const MetricRow& row : rows) value(out, row.name, row.type, row.help, s.total.*row.field);
+  value(out, "fairlead_frontend_limit_sessions", gauge, "Most clients at once (max-clients).",
+        std::uint64_t{s.clients_max});
+  value(out, "fairlead_frontend_max_sessions", gauge, "Most clients there ever were at once.", s.clients.max);
+  value(out, "fairlead_frontend_max_session_rate", gauge, "Most clients accepted in a second.",
+        s.clients_rate.max);
+  value(out, "fairlead_promotions_revoked_total", counter,
+        "Times a replica was followed before Sentinel announced it, and Sentinel did not.",
+        s.promotions_revoked);
+  value(out, "fairlead_paused", gauge, "1 while the operator holds all commands.",
+        std::uint64_t{s.paused ? 1U : 0U});
+  render_commands(out, s);
+  render_failovers(out, s);
+  render_servers(out, s);
+  if (s.topology) render_topology(out, *s.topology);
   return text;
 }
 

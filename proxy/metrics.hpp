@@ -1,11 +1,12 @@
-// Prometheus text (exposition format 0.0.4) of the counters that exist. Pure; called on the control thread.
+// Prometheus text (exposition format 0.0.4) of everything that is counted, but for names of
+// keys and clients: those would be series without bound. Pure; called on the control thread.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "health/topology.hpp"
+#include "proxy/admin/snapshot.hpp"
 #include "proxy/engine/stats.hpp"
 
 namespace fairlead::proxy {
@@ -16,19 +17,16 @@ struct WorkerReport {
   std::uint64_t buffer_bytes = 0;
 };
 
-struct MetricsInput {
-  std::vector<WorkerReport> workers;
-  health::TopologyPtr topology;          // null until the first was published
-  std::string version;                   // of this program
-  std::uint64_t failovers = 0;           // times the route moved to another server
-  std::uint64_t promotions_revoked = 0;  // provisional routes that were taken back
-  bool paused = false;                   // by the operator
-  double uptime_s = 0;
+/// A counter of the engine by the name of its metric.
+struct NamedCounter {
+  std::string name;
+  std::uint64_t value = 0;
 };
+[[nodiscard]] std::vector<NamedCounter> named_counters(const engine::Stats& stats);
 
 /// The sum of all workers' counters.
 [[nodiscard]] engine::Stats sum(const std::vector<WorkerReport>& workers);
 
-[[nodiscard]] std::string render_metrics(const MetricsInput& input);
+[[nodiscard]] std::string render_metrics(const AdminSnapshot& snapshot);
 
 }  // namespace fairlead::proxy

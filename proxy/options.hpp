@@ -44,6 +44,11 @@ struct VrrpOptions {
   [[nodiscard]] std::string host() const { return address.substr(0, address.find('/')); }
 };
 
+/// The operator's console in RESP; user, password and admin are those of StatsOptions.
+struct ConsoleOptions {
+  std::vector<resp::Address> listen;  // empty: no console
+};
+
 struct LogOptions {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::logfmt;
@@ -59,6 +64,7 @@ struct Options {
   engine::EngineOptions engine;
   StatsOptions stats;
   VrrpOptions vrrp;
+  ConsoleOptions console;
   LogOptions log;
   std::string config_file;  // what --config named; empty: none
 };

@@ -12,12 +12,14 @@
 #include <thread>
 
 #include "health/monitor.hpp"
+#include "proxy/admin/console_server.hpp"
 #include "proxy/admin/http_login.hpp"
 #include "proxy/admin/http_server.hpp"
+#include "proxy/admin/observer.hpp"
+#include "proxy/admin/pages.hpp"
 #include "proxy/admin/routes.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/log.hpp"
-#include "proxy/metrics.hpp"
 #include "proxy/pair.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/socket_options.hpp"
@@ -38,6 +40,12 @@ constexpr std::chrono::milliseconds report_interval{250};
 constexpr std::chrono::milliseconds leave_grace{50};
 /// A worker that stands still does not keep the address here for longer.
 constexpr std::chrono::milliseconds leave_max{100};
+/// What takes longer to copy is asked for this often.
+constexpr std::chrono::milliseconds telemetry_interval{1000};
+
+OutageLog::Moment moment() {
+  return {Clock::now(), std::chrono::system_clock::now()};
+}
 
 /// Every client and every link needs a descriptor: as many as the system allows.
 void raise_descriptor_limit(std::uint32_t clients_max) {
@@ -74,6 +82,7 @@ class Server {
  private:
   [[nodiscard]] bool open_listeners();
   [[nodiscard]] bool open_stats();
+  [[nodiscard]] bool open_console();
   void make_workers();
   void wait_for_signal();
   void on_signal_number(int number);
@@ -91,9 +100,14 @@ class Server {
   void let_clients_go(AddressNow now, std::chrono::milliseconds grace, std::function<void()> all_done);
   void stand_aside();
   [[nodiscard]] vrrp::LocalFacts facts() const;
+  void ask_for_telemetry();
+  void on_telemetry(std::size_t worker, engine::TelemetrySnapshot snapshot);
+  void tell_outages();
+  [[nodiscard]] AdminSnapshot snapshot() const;
+  [[nodiscard]] std::string metrics() const;
+  [[nodiscard]] std::string act(const AdminAction& action);
   [[nodiscard]] std::string fault() const;
   [[nodiscard]] std::string not_ready() const;
-  [[nodiscard]] std::string metrics() const;
 
   Options options_;
   const ServerHooks& hooks_;
@@ -109,12 +123,17 @@ class Server {
   std::unique_ptr<Pair> pair_;  // null when this instance stands alone
   std::unique_ptr<health::Monitor> monitor_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<ConsoleServer> console_;
   std::vector<WorkerReport> reports_;
   std::vector<resp::Address> listening_;
   health::TopologyPtr topology_;
   Clock::time_point started_ = Clock::now();
-  std::uint64_t failovers_ = 0;
   std::uint64_t promotions_revoked_ = 0;
+  Clock::time_point telemetry_asked_at_{};
+  std::vector<engine::TelemetrySnapshot> telemetry_;
+  std::size_t telemetry_heard_ = 0;  // workers that have answered the question under way
+  std::unique_ptr<Observer> observer_;
+  bool reload_ok_ = true;
   std::size_t workers_drained_ = 0;
   bool ready_told_ = false;
   bool serving_ = false;
@@ -126,6 +145,9 @@ class Server {
 
 Server::Server(const Options& options, const ServerHooks& hooks) : options_(options), hooks_(hooks) {
   shared_.clients_max = options.engine.limits.clients_max;
+  const ObserverOptions limits{version(), options.engine.limits.clients_max,
+                               options.engine.limits.leased_links_max};
+  observer_ = std::make_unique<Observer>(limits, moment());
 }
 
 int Server::run() {
@@ -136,7 +158,7 @@ int Server::run() {
     pair_->start();
   }
   make_workers();
-  if (!open_state() || !open_listeners() || !open_stats()) return exit_failure;
+  if (!open_state() || !open_listeners() || !open_stats() || !open_console()) return exit_failure;
 
   for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2}) signals_.add(number);
   wait_for_signal();
@@ -222,14 +244,35 @@ bool Server::open_listeners() {
 bool Server::open_stats() {
   HealthProvider provider{[this] { return fault(); }, [this] { return not_ready(); },
                           [this] { return metrics(); }};
+  PageProvider page{[this] { return snapshot(); }, [this](const AdminAction& action) { return act(action); },
+                    options_.stats.admin ? MayAct::yes : MayAct::no, make_token()};
   HttpHandler handler = require_login({options_.stats.user, options_.stats.password}, probe_paths(),
-                                      make_routes(std::move(provider)));
+                                      make_routes(std::move(provider), make_pages(std::move(page))));
   http_ = std::make_unique<HttpServer>(context_, options_.stats.listen, HttpLimits{}, std::move(handler));
   const std::vector<std::string> errors = http_->start();
   for (const std::string& error : errors) log(LogLevel::error, error);
   if (!errors.empty()) return false;
   for (const resp::Address& address : http_->addresses()) {
     log(LogLevel::info, "listening for stats", {{"listen", resp::to_string(address)}});
+  }
+  return true;
+}
+
+bool Server::open_console() {
+  ConsoleProvider provider{[this] { return snapshot(); },
+                           [this](const AdminAction& action) { return act(action); },
+                           options_.stats.admin ? MayAct::yes : MayAct::no,
+                           {options_.stats.user, options_.stats.password},
+                           &options_};
+  console_ = std::make_unique<ConsoleServer>(context_, std::move(provider));
+  for (const resp::Address& address : options_.console.listen) {
+    const std::string error = console_->open(address);
+    if (!error.empty()) {
+      log(LogLevel::error, error, {{"listen", resp::to_string(address)}});
+      return false;
+    }
+    log(LogLevel::info, "listening for the console",
+        {{"listen", resp::to_string(console_->addresses().back())}});
   }
   return true;
 }
@@ -285,7 +328,8 @@ void Server::reload() {
   }
   const ConfigResult result = hooks_.load_config();
   for (const std::string& error : result.errors) log(LogLevel::error, error);
-  if (!result.errors.empty()) {
+  reload_ok_ = result.errors.empty();
+  if (!reload_ok_) {
     log(LogLevel::error, "the configuration has errors; nothing was changed",
         {{"errors", std::to_string(result.errors.size())}});
     return;
@@ -309,11 +353,9 @@ void Server::reload() {
 void Server::on_topology(health::TopologyPtr topology) {
   const auto& now = topology->shards.front();
   const bool steady = now.state == health::GroupState::steady && now.route.has_value();
-  if (steady && topology_ && topology_->shards.front().route &&
-      topology_->shards.front().route->address != now.route->address) {
-    ++failovers_;
-  }
   topology_ = std::move(topology);
+  observer_->on_topology(topology_, moment());
+  tell_outages();
   for (auto& worker : workers_) {
     worker->post([w = worker.get(), t = topology_] { w->publish(t); });
   }
@@ -328,6 +370,8 @@ void Server::on_topology(health::TopologyPtr topology) {
 void Server::on_event(const health::Event& event) {
   log_event(event);
   if (event.kind == health::EventKind::route_revoked) ++promotions_revoked_;
+  observer_->on_event(event, std::chrono::system_clock::now());
+  tell_outages();
   if (hooks_.on_event) hooks_.on_event(event);
 }
 
@@ -362,6 +406,7 @@ void Server::stop() {
   if (pair_) pair_->stop_listening();
   monitor_->stop();
   http_->stop();
+  console_->stop();
   for (auto& worker : workers_) {
     worker->post([w = worker.get()] { w->stop_now(); });
   }
@@ -432,6 +477,10 @@ void Server::ask_for_reports() {
       });
     });
   }
+  // What was heard of the last question; a worker that stands still keeps its old counts.
+  observer_->on_reports(reports_, moment());
+  tell_outages();
+  if (Clock::now() - telemetry_asked_at_ >= telemetry_interval) ask_for_telemetry();
   log_repeats();
   report_timer_.expires_after(report_interval);
   report_timer_.async_wait([this](const error_code& error) {
@@ -451,18 +500,60 @@ std::string Server::not_ready() const {
   return std::string("there is no confirmed master: ") + health::to_string(shard.state);
 }
 
+void Server::ask_for_telemetry() {
+  // A worker that stands still must not be asked again and again: its answers would pile up.
+  if (telemetry_heard_ < telemetry_.size()) return;
+  telemetry_asked_at_ = Clock::now();
+  telemetry_heard_ = 0;
+  telemetry_.resize(workers_.size());
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->post([this, i, worker = workers_[i].get()] {
+      asio::post(context_, [this, i, snapshot = worker->telemetry()]() mutable {
+        on_telemetry(i, std::move(snapshot));
+      });
+    });
+  }
+}
+
+void Server::on_telemetry(std::size_t worker, engine::TelemetrySnapshot snapshot) {
+  for (engine::ClientRow& row : snapshot.clients) row.worker = static_cast<std::uint32_t>(worker);
+  telemetry_[worker] = std::move(snapshot);
+  if (++telemetry_heard_ == telemetry_.size()) observer_->on_telemetry(telemetry_, moment());
+}
+
+void Server::tell_outages() {
+  for (const std::string& line : observer_->take_lines()) log(LogLevel::warning, line, {{"event", "outage"}});
+}
+
+AdminSnapshot Server::snapshot() const {
+  AdminSnapshot snapshot = observer_->snapshot(moment());
+  snapshot.fault = fault();
+  snapshot.not_ready = not_ready();
+  snapshot.reload_ok = reload_ok_;
+  snapshot.promotions_revoked = promotions_revoked_;
+  snapshot.paused = paused_;
+  for (const resp::Address& address : listening_) {
+    snapshot.listen += (snapshot.listen.empty() ? "" : ", ") + resp::to_string(address);
+  }
+  return snapshot;
+}
+
 std::string Server::metrics() const {
-  MetricsInput input;
-  input.workers = reports_;
-  input.topology = topology_;
-  input.version = version();
-  input.failovers = failovers_;
-  input.promotions_revoked = promotions_revoked_;
-  input.paused = paused_;
-  input.uptime_s = std::chrono::duration<double>(Clock::now() - started_).count();
-  std::string text = render_metrics(input);
+  std::string text = render_metrics(snapshot());
   if (pair_) text += vrrp::render_metrics(pair_->status());
   return text;
+}
+
+std::string Server::act(const AdminAction& action) {
+  for (const engine::ClientRow& row : observer_->clients()) {
+    if (std::to_string(row.id) != action.argument) continue;
+    Worker* const worker = workers_.at(row.worker).get();
+    worker->post([worker, conn = row.conn] { worker->kill(conn); });
+    log(LogLevel::warning, "client closed by the operator",
+        {{"client", action.argument}, {"address", row.address}});
+    return {};
+  }
+  return "no client of this id is listed any more";
 }
 
 }  // namespace

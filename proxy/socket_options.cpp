@@ -212,4 +212,18 @@ void prepare_backend_socket(int descriptor) {
   set_keepalive(descriptor, 5, 1, 3);
 }
 
+std::string peer_name(int descriptor) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof(storage);
+  auto* const peer = reinterpret_cast<sockaddr*>(&storage);
+  if (::getpeername(descriptor, peer, &size) != 0) return {};
+  if (storage.ss_family == AF_UNIX) return "unix";
+  char host[NI_MAXHOST] = {};
+  char port[NI_MAXSERV] = {};
+  const int flags = NI_NUMERICHOST | NI_NUMERICSERV;
+  if (::getnameinfo(peer, size, host, sizeof(host), port, sizeof(port), flags) != 0) return {};
+  const bool v6 = storage.ss_family == AF_INET6;
+  return (v6 ? "[" : "") + std::string(host) + (v6 ? "]:" : ":") + port;
+}
+
 }  // namespace fairlead::proxy

@@ -156,6 +156,14 @@ void Worker::stop_now() {
   stopping_ = true;
 }
 
+engine::TelemetrySnapshot Worker::telemetry() {
+  engine::TelemetrySnapshot snapshot = engine_.telemetry(now());
+  for (engine::ClientRow& row : snapshot.clients) {
+    if (Stream* stream = find(row.conn)) row.address = peer_name(stream->socket.native_handle());
+  }
+  return snapshot;
+}
+
 void Worker::signal(const health::Signal& signal) {
   hooks_.signal(signal);
 }

@@ -76,6 +76,10 @@ class Worker final : private engine::Io {
   void let_go(LeaveOrder order);
   [[nodiscard]] std::uint32_t listeners_open() const;
   [[nodiscard]] const engine::Stats& stats() const { return engine_.stats(); }
+  /// What the Engine measured, with the addresses of the clients it names.
+  [[nodiscard]] engine::TelemetrySnapshot telemetry();
+  /// Closes a client; one that has gone meanwhile is no error.
+  void kill(engine::ConnId id) { engine_.on_error(id, "closed by the operator", now()); }
   [[nodiscard]] std::uint64_t buffer_bytes() const { return engine_.buffer_bytes(); }
 
  private:

@@ -69,10 +69,14 @@ bool login_matches(const HttpLogin& login, std::string_view authorization) {
   const std::size_t colon = decoded->find(':');
   if (colon == std::string::npos) return false;
   const std::string_view given(*decoded);
+  return login_is(login, given.substr(0, colon), given.substr(colon + 1));
+}
+
+bool login_is(const HttpLogin& login, std::string_view user, std::string_view password) {
   // Both halves are always compared, so that the time does not tell whether the user exists.
-  const bool user = login.user.empty() || equal_in_constant_time(given.substr(0, colon), login.user);
-  const bool password = equal_in_constant_time(given.substr(colon + 1), login.password);
-  return user && password;
+  const bool user_fits = login.user.empty() || equal_in_constant_time(user, login.user);
+  const bool password_fits = equal_in_constant_time(password, login.password);
+  return user_fits && password_fits;
 }
 
 HttpHandler require_login(HttpLogin login, std::vector<std::string> open_paths, HttpHandler next) {

@@ -16,6 +16,9 @@ struct HttpLogin {
   std::string password;  // empty: no login is asked for
 };
 
+/// Whether these two are the login, whatever the user when it names none.
+[[nodiscard]] bool login_is(const HttpLogin& login, std::string_view user, std::string_view password);
+
 /// Whether the value of an Authorization header is this login.
 [[nodiscard]] bool login_matches(const HttpLogin& login, std::string_view authorization);
 

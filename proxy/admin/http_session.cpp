@@ -97,8 +97,13 @@ void HttpSession::on_request(Error error) {
   }
   ++core_->counters.requests;
   const auto& request = parser_->get();
-  const HttpRequestView view{to_std(request.method_string()), to_std(request.target()),
-                             to_std(request[http::field::authorization]), request.body()};
+  const HttpRequestView view{to_std(request.method_string()),
+                             to_std(request.target()),
+                             to_std(request[http::field::authorization]),
+                             request.body(),
+                             to_std(request[http::field::host]),
+                             to_std(request[http::field::origin]),
+                             to_std(request["X-CSRF-Token"])};
   send(core_->handler(view), request.version());
 }
 

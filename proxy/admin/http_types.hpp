@@ -18,6 +18,9 @@ struct HttpRequestView {
   std::string_view target;         // as sent, with its query
   std::string_view authorization;  // the header's value; empty when there is none
   std::string_view body;
+  std::string_view host;        // the Host header
+  std::string_view origin;      // the Origin header; empty when there is none
+  std::string_view csrf_token;  // the X-CSRF-Token header
 };
 
 struct HttpReply {

@@ -16,9 +16,9 @@ struct HealthProvider {
   std::function<std::string()> metrics;  // Prometheus text, version 0.0.4
 };
 
-/// /healthz: 200 "ok", or 503 with the fault. /readyz: the same, and a fault counts too. /metrics. Everything
-/// else 404, other methods than GET and HEAD 405.
-[[nodiscard]] HttpHandler make_routes(HealthProvider provider);
+/// /healthz: 200 "ok", or 503 with the fault. /readyz: the same, and a fault counts too. /metrics. Other
+/// methods than GET and HEAD on these: 405. Everything else is for `pages`; without it 404.
+[[nodiscard]] HttpHandler make_routes(HealthProvider provider, HttpHandler pages = {});
 
 /// What probes ask without login.
 [[nodiscard]] std::vector<std::string> probe_paths();

@@ -23,6 +23,7 @@ constexpr std::chrono::milliseconds signal_repeat{1000};
 Engine::Engine(Io& io, const EngineOptions& options, WorkerName worker, TimePoint now)
     : io_(io),
       options_(options),
+      telemetry_(options.slow_min, now),
       wheel_(now),
       pool_(io, options_, buffers_, wheel_, stats_),
       gate_(options.limits.hold_max, now),

@@ -20,6 +20,7 @@
 //   engine_scripts.cpp   scripts that a new master lacks
 //   engine_clients.cpp   what one client asks about all others
 //   engine_info.cpp      INFO's section, CLIENT PAUSE
+//   engine_telemetry.cpp what is told about clients and commands
 #pragma once
 
 #include <optional>
@@ -38,6 +39,7 @@
 #include "proxy/engine/script_cache.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/stats.hpp"
+#include "proxy/engine/telemetry.hpp"
 #include "proxy/engine/timer_wheel.hpp"
 #include "proxy/engine/user_hub.hpp"
 #include "proxy/engine/write_gate.hpp"
@@ -124,6 +126,8 @@ class Engine {
   [[nodiscard]] std::optional<health::TimePoint> next_deadline() const;
 
   [[nodiscard]] const Stats& stats() const { return stats_; }
+  /// A copy of all that was measured, and of the clients that have the most to do.
+  [[nodiscard]] TelemetrySnapshot telemetry(health::TimePoint now);
   [[nodiscard]] std::uint64_t buffer_bytes() const { return buffers_.chunks.bytes_in_use(); }
 
  private:
@@ -325,6 +329,7 @@ class Engine {
   Io& io_;
   EngineOptions options_;
   Stats stats_;
+  Telemetry telemetry_;
   BufferPool buffers_;
   RequestSlab slab_;
   TimerWheel wheel_;

@@ -241,6 +241,7 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
   const LocalContext context{options_, pool_.route().redis_version};
   const LocalAction action = local_reply(session, spec, command, context, text_);
   ++stats_.commands_local;
+  telemetry_.count(&spec);
   if (action == LocalAction::login_failed) ++stats_.login_failures;
   if (action == LocalAction::reset) reset_session(session);
   if (spec.id == CommandId::hello && session.lease != nullptr) switch_protocol(session);
@@ -433,6 +434,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   request->on_lease = link->leased;
   describe(*request, session, spec, read.command, routing);
   if (request->traits.blocking) request->dispatched_at = now;
+  telemetry_.begin(*request, session, spec, read.command, now);
   if (request->traits.is_exec && session.extras_or_null() != nullptr) {
     // Taken along now: the next block may have a SELECT of its own before this one is answered.
     request->select_db = std::exchange(session.extras().transaction_db, -1);

@@ -42,6 +42,7 @@ void Engine::apply_policy() {
       topology_ ? topology_->commands : resp::CommandTable::built_in();
   if (learnt == policy_of_) return;
   policy_of_ = learnt;
+  telemetry_.forget_specs();
   if (options_.deny == std::vector<std::string>{"default"}) {
     adopt_table(learnt);
     return;

@@ -283,7 +283,11 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
         answer_earlier_refusals(*session, request);
       }
     }
-    if (session != nullptr) answered(*session, request);
+    if (session != nullptr) {
+      const ReplyKind reply = link.scanner.is_error() ? ReplyKind::error : ReplyKind::value;
+      telemetry_.end(*request, *session, reply, *table_, now);
+      answered(*session, request);
+    }
   }
   if (link.state == LinkState::ready) complete_synthesised(link);
   if (link.state == LinkState::draining && !link.busy()) lose(link, now);

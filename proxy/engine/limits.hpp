@@ -60,6 +60,8 @@ struct EngineOptions {
   std::uint32_t links_per_server = 1;  // shared links per {server, version, db, user}
   health::Login server_login;          // what fairlead says to Redis
   BlockingReplay blocking_replay = BlockingReplay::again;
+  std::chrono::milliseconds slow_min{
+      10};                      // commands that take so long are kept in the slow log (redis: 10 ms)
   std::string client_password;  // what clients must say; empty: see client_login
   ClientLogin client_login = ClientLogin::open;
   std::vector<std::string> deny{

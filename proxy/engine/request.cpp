@@ -47,6 +47,7 @@ void RequestSlab::give_back(BufferPool& pool, Request* request) {
   request->override_reply = ReplyOverride::none;
   request->refused_serial = 0;
   request->select_db = -1;
+  request->meter = nullptr;
   request->next_slot = free_;
   free_ = request;
   --in_use_;

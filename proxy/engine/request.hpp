@@ -22,6 +22,7 @@ namespace fairlead::engine {
 
 struct Session;
 struct BackendLink;
+struct CommandMeter;
 
 enum class RequestKind : std::uint8_t {
   forward,     // the reply goes to the client
@@ -81,6 +82,8 @@ struct Request {
   std::uint64_t refused_serial = 0;   // the route whose server has refused it before
   std::int64_t select_db = -1;        // SELECT: the database when it succeeds
   health::TimePoint dispatched_at{};  // blocking commands: its timeout runs since then
+  CommandMeter* meter = nullptr;      // where it is counted when its reply came
+  health::TimePoint started{};        // when its client began to wait for it
 };
 
 /// A singly linked queue through a member of the element.

@@ -114,6 +114,7 @@ TEST_CASE("wrong usage") {
   CHECK(error_of({"--gold-digger"}) == "unknown flag '--gold-digger'");
   CHECK(error_of({"rnu"}) == "unknown command 'rnu'; did you mean 'run'?");
   CHECK(error_of({"start"}) == "unknown command 'start'");
+  CHECK(read_command_line({"top", "--console", "127.0.0.1:1"}).command == Command::top);
   CHECK(error_of({"run", "demo"}) == "only one command can be given, not 'demo' too");
   CHECK(error_of({"--listen", "a", "b"}) == "unknown command 'b'");
   CHECK(error_of({"--threads"}) != "");

@@ -75,6 +75,7 @@ listen = ["[::]:9100"]
 user = "admin"
 password = "x"
 admin = true
+slow-command = "25ms"
 [vrrp]
 ready-file = "/run/x/ready"
 notify-fifo = "/run/x/fifo"
@@ -86,6 +87,8 @@ node-b = "10.0.0.12"
 router-id = 77
 advert-interval = "100ms"
 user = "proxy"
+[console]
+listen = ["unix:/run/console"]
 [log]
 level = "debug"
 format = "json"
@@ -150,6 +153,8 @@ format = "json"
   CHECK(options.vrrp.router_id == 77);
   CHECK(options.vrrp.advert_interval.count() == 100);
   CHECK(options.vrrp.user == "proxy");
+  CHECK(options.engine.slow_min.count() == 25);
+  CHECK(options.console.listen == std::vector<resp::Address>{{"/run/console", 0, true}});
   CHECK(options.log.level == LogLevel::debug);
   CHECK(options.log.format == LogFormat::json);
   CHECK(options.config_file == "fairlead.toml");

@@ -179,6 +179,15 @@ TEST_CASE("a wrong list of Sentinels is one error, not two") {
         Errors{"--sentinel: 'a b' is not an address; write host:port, [v6]:port or unix:/path"});
 }
 
+TEST_CASE("the console beyond loopback needs the password of the stats listener") {
+  const FlagValues wide{"--console", {"0.0.0.0"}};
+  CHECK(
+      load({{wide}, {}, servers_file}).errors ==
+      Errors{"--console: [console] listens on 0.0.0.0:6380, which others can reach, without a password; set "
+             "'password' or 'password-file' in [stats], or listen on 127.0.0.1"});
+  CHECK(load({{{"--console", {"127.0.0.1", "unix:/run/console"}}}, {}, servers_file}).errors == Errors{});
+}
+
 TEST_CASE("the stats listener beyond loopback needs a password") {
   const FlagValues wide{"--stats", {"0.0.0.0:9000"}};
   CHECK(load({{wide}, {}, servers_file}).errors ==

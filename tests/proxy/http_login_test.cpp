@@ -50,7 +50,7 @@ TEST_CASE("require_login: open paths, refusals, and nothing to ask for") {
   const HttpHandler guarded = require_login(admin, {"/healthz"}, page);
   const auto status = [&](const HttpHandler& handler, std::string_view target,
                           std::string_view authorization) {
-    return handler({"GET", target, authorization, {}}).status;
+    return handler({"GET", target, authorization, {}, {}, {}, {}}).status;
   };
   CHECK(status(guarded, "/metrics", "") == 401);
   CHECK(status(guarded, "/metrics", "Basic YWRtaW46eA==") == 401);

@@ -27,7 +27,7 @@ HttpHandler routes(Health health = {}) {
 }
 
 HttpReply call(const HttpHandler& handler, std::string_view method, std::string_view target) {
-  return handler({method, target, {}, {}});
+  return handler({method, target, {}, {}, {}, {}, {}});
 }
 
 std::string body_of(const std::string& reply) {

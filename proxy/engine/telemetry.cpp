@@ -1,0 +1,135 @@
+#include "proxy/engine/telemetry.hpp"
+
+#include <algorithm>
+
+#include "proxy/engine/request.hpp"
+#include "proxy/engine/session.hpp"
+#include "resp/keys.hpp"
+
+namespace fairlead::engine {
+
+using health::TimePoint;
+
+namespace {
+
+std::uint64_t nanoseconds_between(TimePoint from, TimePoint to) {
+  return to <= from ? 0 : static_cast<std::uint64_t>(std::chrono::nanoseconds(to - from).count());
+}
+
+/// When everything is slow, the log would be written anew each second, at the cost of allocations per
+/// command: the first ones of the second tell as much.
+bool is_crowded(const SlowLog& log, TimePoint now) {
+  return log.entries().size() == SlowLog::length_max &&
+         now - log.entries().back().at < std::chrono::seconds(1);
+}
+
+}  // namespace
+
+void Telemetry::begin(Request& request, const Session& session, const resp::CommandSpec* spec,
+                      const resp::CommandView& command, TimePoint now) {
+  request.meter = &meter_of(spec);
+  // Who waited for a master has waited since then.
+  request.started = session.held_since == TimePoint{} ? now : session.held_since;
+  if (--until_sample_ == 0) sample_key(spec, command, now);
+}
+
+void Telemetry::end(const Request& request, const Session& session, ReplyKind reply,
+                    const resp::CommandTable& table, TimePoint now) {
+  CommandMeter* const meter = request.meter;
+  if (meter == nullptr) return;  // a command of our own
+  ++meter->calls;
+  if (reply == ReplyKind::error) ++meter->errors;
+  const std::uint64_t duration = nanoseconds_between(request.started, now);
+  meter->durations.add(duration);
+  const std::uint64_t reply_bytes =
+      session.slots.front() == &request ? session.reply_bytes : request.reply.size();
+  const std::uint64_t bytes = std::max<std::uint64_t>(request.frame.size, reply_bytes);
+  const bool slow = slow_min_.count() > 0 && duration >= static_cast<std::uint64_t>(slow_min_.count()) &&
+                    !meter->blocking && !is_crowded(slow_, now);
+  if (slow || bytes >= big_bytes_min) {
+    look_closer(request, session, table, bytes, slow ? duration : 0, now);
+  }
+}
+
+/// Reads the frame once more, which is kept until its reply came.
+void Telemetry::look_closer(const Request& request, const Session& session, const resp::CommandTable& table,
+                            std::uint64_t bytes, std::uint64_t duration_ns, TimePoint now) {
+  const resp::CommandLimits limits;
+  resp::CommandReader reader(limits);
+  const resp::CommandResult read =
+      reader.read(request.frame.view(), scratch_, resp::LoginState::authenticated);
+  if (read.status != resp::ReadStatus::command) return;
+  const resp::CommandSpec* spec = table.find(read.command);
+  if (bytes >= big_bytes_min && spec != nullptr) {
+    const bool whole = resp::find_keys(*spec, read.command, key_positions_);
+    // A command with several keys does not say which of them is large.
+    if (whole && key_positions_.size() == 1) {
+      big_.add(read.command[key_positions_.front()], request.meter->name, bytes, now);
+    }
+  }
+  if (duration_ns == 0) return;
+  SlowCommand entry;
+  entry.at = now;
+  entry.duration_ns = duration_ns;
+  entry.args = shown_args(spec, read.command);
+  entry.client_id = session.client_id;
+  if (const SessionExtras* extras = session.extras_or_null()) entry.client_name = extras->name;
+  slow_.add(std::move(entry));
+}
+
+/// The next gap is random, so that a client's rhythm cannot hide a key from the samples.
+void Telemetry::sample_key(const resp::CommandSpec* spec, const resp::CommandView& command, TimePoint now) {
+  random_ ^= random_ << 13U;
+  random_ ^= random_ >> 7U;
+  random_ ^= random_ << 17U;
+  until_sample_ = 1 + static_cast<std::uint32_t>(random_ % (2 * sample_interval - 1));
+  if (now - decayed_at_ >= hot_key_half_life) {
+    hot_.decay();
+    decayed_at_ = now;
+  }
+  if (spec == nullptr) return;
+  if (!resp::find_keys(*spec, command, key_positions_)) return;
+  for (const std::uint32_t position : key_positions_) hot_.add(command[position]);
+}
+
+void Telemetry::forget_specs() {
+  by_spec_.clear();
+  last_spec_ = nullptr;
+  last_meter_ = nullptr;
+}
+
+CommandMeter& Telemetry::meter_of(const resp::CommandSpec* spec) {
+  if (spec == last_spec_ && last_meter_ != nullptr) return *last_meter_;
+  CommandMeter*& meter = by_spec_[spec];
+  // Clients cannot make meters at will: all unknown commands share one.
+  if (meter == nullptr) meter = &meter_named(spec == nullptr ? "unknown" : spec->name, spec);
+  last_spec_ = spec;
+  last_meter_ = meter;
+  return *meter;
+}
+
+CommandMeter& Telemetry::meter_named(const std::string& name, const resp::CommandSpec* spec) {
+  CommandMeter*& meter = by_name_[name];
+  if (meter == nullptr) {
+    meters_.push_back(std::make_unique<CommandMeter>());
+    meter = meters_.back().get();
+    meter->name = name;
+    using resp::CommandId;
+    meter->blocking = spec != nullptr && (spec->is(resp::command_flag::blocking) ||
+                                          spec->id == CommandId::wait || spec->id == CommandId::waitaof);
+  }
+  return *meter;
+}
+
+TelemetrySnapshot Telemetry::snapshot() const {
+  TelemetrySnapshot copy;
+  copy.commands.reserve(meters_.size());
+  for (const auto& meter : meters_) copy.commands.push_back(*meter);
+  copy.slow.assign(slow_.entries().begin(), slow_.entries().end());
+  copy.hot = hot_.entries();
+  copy.hot_samples = hot_.samples();
+  copy.big = big_.entries();
+  return copy;
+}
+
+}  // namespace fairlead::engine

@@ -1,0 +1,116 @@
+// What one Engine measures about the commands it serves: how many of each, how long they took, which were
+// slow, which keys are hot or large. Owned by the Engine; lives on its worker's thread; plain numbers, no
+// atomic. Between begin() and end() a command costs two stores, a subtraction and three increments; nothing
+// is allocated but when a command is seen for the first time, is sampled, or is slow.
+//
+// Durations are differences of the Engine's time, which is read once per turn of the loop: a command that is
+// dispatched and answered within neighbouring turns is measured to the length of a turn.
+#pragma once
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "health/topology.hpp"
+#include "proxy/engine/heavy_keys.hpp"
+#include "proxy/engine/histogram.hpp"
+#include "proxy/engine/io.hpp"
+#include "proxy/engine/slow_log.hpp"
+#include "resp/command_table.hpp"
+
+namespace fairlead::engine {
+
+struct Request;
+struct Session;
+
+/// Frames and replies of this size are looked at for the table of big keys.
+constexpr std::uint64_t big_bytes_min = 16 * 1024;
+/// One command in so many, on average, is asked for its key.
+constexpr std::uint32_t sample_interval = 64;
+/// How often the counts of hot keys are halved.
+constexpr std::chrono::seconds hot_key_half_life{10};
+
+/// Of one command name. Named by its address for the Engine's whole life.
+struct CommandMeter {
+  std::string name;
+  std::uint64_t calls = 0;
+  std::uint64_t errors = 0;  // answered with an error by the server
+  bool blocking = false;     // waits in the server by intent: apart from the latency of all
+  Histogram durations;       // of those that a server answered
+};
+
+struct ClientRow {
+  ConnId conn;
+  std::uint32_t worker = 0;  // filled in by the shell
+  std::uint64_t id = 0;
+  std::string name;
+  std::string address;  // filled in by the shell
+  std::string user;
+  std::uint32_t db = 0;
+  int resp_version = 2;
+  std::uint32_t in_flight = 0;
+  std::uint64_t unread_bytes = 0;    // commands not handled yet
+  std::uint64_t unsent_bytes = 0;    // replies that the client has not taken
+  std::chrono::milliseconds idle{};  // since bytes last came from it
+  std::string state;                 // held, transaction, subscriber, ...
+};
+
+/// Everything above, copied for another thread.
+struct TelemetrySnapshot {
+  std::vector<CommandMeter> commands;
+  std::vector<SlowCommand> slow;  // newest first
+  std::vector<HotKey> hot;
+  std::uint64_t hot_samples = 0;
+  std::vector<BigKey> big;
+  std::vector<ClientRow> clients;  // those with the most to do, clients_listed_max of them
+};
+
+enum class ReplyKind : std::uint8_t { value, error };
+
+class Telemetry {
+ public:
+  Telemetry(std::chrono::nanoseconds slow_min, health::TimePoint now)
+      : slow_min_(slow_min), decayed_at_(now) {}
+
+  /// A command goes on its way to a server. `spec` may be null.
+  void begin(Request& request, const Session& session, const resp::CommandSpec* spec,
+             const resp::CommandView& command, health::TimePoint now);
+  /// Its reply is complete. `table` is the Engine's present one.
+  void end(const Request& request, const Session& session, ReplyKind reply, const resp::CommandTable& table,
+           health::TimePoint now);
+  /// A command that fairlead answers itself.
+  void count(const resp::CommandSpec* spec) { ++meter_of(spec).calls; }
+  /// The table of commands changed: nothing is known by the address of its spec any more.
+  void forget_specs();
+
+  /// Without clients, which are the Engine's to tell.
+  [[nodiscard]] TelemetrySnapshot snapshot() const;
+
+ private:
+  CommandMeter& meter_of(const resp::CommandSpec* spec);
+  CommandMeter& meter_named(const std::string& name, const resp::CommandSpec* spec);
+  void sample_key(const resp::CommandSpec* spec, const resp::CommandView& command, health::TimePoint now);
+  void look_closer(const Request& request, const Session& session, const resp::CommandTable& table,
+                   std::uint64_t bytes, std::uint64_t duration_ns, health::TimePoint now);
+
+  std::chrono::nanoseconds slow_min_;
+  std::vector<std::unique_ptr<CommandMeter>> meters_;
+  boost::unordered_flat_map<std::string, CommandMeter*> by_name_;
+  boost::unordered_flat_map<const resp::CommandSpec*, CommandMeter*> by_spec_;
+  const resp::CommandSpec* last_spec_ = nullptr;  // clients repeat themselves: spares the look-up
+  CommandMeter* last_meter_ = nullptr;
+  SlowLog slow_;
+  HotKeys hot_;
+  BigKeys big_;
+  std::uint32_t until_sample_ = sample_interval;
+  std::uint64_t random_ = 0x9E3779B97F4A7C15ULL;  // the state of a xorshift generator; anything but 0
+  health::TimePoint decayed_at_;
+  std::vector<std::uint32_t> key_positions_;
+  resp::CommandScratch scratch_;
+};
+
+}  // namespace fairlead::engine
