@@ -317,7 +317,7 @@ std::string_view section_help(std::string_view section) {
     std::string_view section;
     std::string_view help;
   };
-  static constexpr std::array<SectionHelp, 7> all{{
+  static constexpr std::array<SectionHelp, 8> all{{
       {"proxy", "The proxy and what one client may use of it."},
       {"backend", "The Redis set behind it: give either sentinels or servers."},
       {"clients", "What clients must say."},

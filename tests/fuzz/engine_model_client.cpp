@@ -1,6 +1,7 @@
 #include "tests/fuzz/engine_model_client.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "resp/writer.hpp"
 #include "tests/fuzz/engine_model_server.hpp"
@@ -348,6 +349,7 @@ void ModelClient::end_block(const Value& reply) {
   in_multi_ = false;
   std::vector<std::string> tags;
   std::swap(tags, queued_);
+  const std::string block_name = std::exchange(block_name_, {});
   if (reply.type == ValueType::null) {
     for (const std::string& tag : tags) denied(tag);
     refused_.clear();
@@ -364,6 +366,7 @@ void ModelClient::end_block(const Value& reply) {
     if (!tags[i].empty() && !starts_with(text, tags[i])) wrong("EXEC answers " + text + " for " + tags[i]);
     if (!tags[i].empty()) ledger_->acknowledged(tags[i]);
   }
+  if (!block_name.empty()) name_ = block_name;
 }
 
 void ModelClient::on_answer(const Expected& expected, const Value& reply) {
@@ -372,6 +375,7 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
     if (!in_multi_) wrong("QUEUED outside of MULTI");
     queued_.emplace_back();
     if (expected.kind == Kind::select) db_.clear();
+    if (expected.kind == Kind::set_name) block_name_ = expected.tag;
     return;
   }
   switch (expected.kind) {
@@ -380,6 +384,7 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
       return on_data(expected, reply);
     case Kind::multi:
       in_multi_ = true;
+      block_name_.clear();
       return;
     case Kind::exec:
       return end_block(reply);

@@ -89,6 +89,7 @@ class ModelClient {
   std::set<std::string> channels_;
   std::string db_ = "0";  // empty: not known
   std::string name_;
+  std::string block_name_;  // CLIENT SETNAME in the block that is open; empty: none
   int protocol_ = 2;
   bool raw_ = false;  // has said CLIENT TRACKING
   bool expects_close_ = false;
