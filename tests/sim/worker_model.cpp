@@ -16,11 +16,11 @@ namespace {
 
 constexpr std::size_t turns_in_a_row_max = 10000;
 
-/// What a link says before its first command, and PING, which changes nothing wherever it goes.
-bool is_greeting(const std::vector<std::string>& words) {
+/// What a link says before its first command, and what changes no data wherever it goes.
+bool is_harmless(const std::vector<std::string>& words) {
   const std::string& name = words.front();
   return name == "HELLO" || name == "AUTH" || name == "ROLE" || name == "SELECT" || name == "CLIENT" ||
-         name == "PING";
+         name == "PING" || name == "SUBSCRIBE" || name == "UNSUBSCRIBE";
 }
 
 const char* text_of(Ending why) {
@@ -230,7 +230,7 @@ void WorkerModel::check_dispatch(Stream& stream, std::string_view bytes) {
     if (words.empty()) break;
     const bool began_before = first && in_frame;
     first = false;
-    if (is_greeting(words)) continue;
+    if (is_harmless(words)) continue;
     world_.note_dispatch(host_, stream.server, words);
     if (state != GroupState::steady && !began_before) {
       world_.fail("I3: " + words.front() + " is dispatched while the state is " + health::to_string(state));

@@ -14,7 +14,10 @@ void draw_engine(Random& random, engine::EngineOptions& engine) {
   if (random.percent(15)) engine.limits.pipeline_depth_max = 2;
   if (random.percent(15)) engine.limits.link_backlog_bytes_max = 400;
   if (random.percent(10)) engine.limits.output_pause_bytes = 100;
-  if (random.percent(15)) engine.limits.leased_links_max = 3;
+  // In session mode every client has one for its life: fewer than clients would starve some by the operator's
+  // wish.
+  if (random.percent(15) && engine.pool_mode == engine::PoolMode::multiplex)
+    engine.limits.leased_links_max = 5;
   if (random.percent(20)) engine.limits.drain_grace = Milliseconds(50);
 }
 
