@@ -124,7 +124,8 @@ void ClientModel::say(std::initializer_list<std::string_view> words, Kind kind, 
 }
 
 void ClientModel::send_said() {
-  if (!gone_) world_.network().send(key_, End::connector, std::exchange(outbox_, {}));
+  // What is said before the connection is there leaves with it.
+  if (!gone_ && connected_) world_.network().send(key_, End::connector, std::exchange(outbox_, {}));
 }
 
 void ClientModel::leave() {
@@ -213,7 +214,12 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
 
 void ClientModel::on_error(const Expected& expected, const std::string& text) {
   const Told told = judge_error(expected, text);
-  if (expected.kind == Kind::multi) {
+  if (expected.kind == Kind::subscribe) {
+    world_.schedule().after(Milliseconds(500), [this] {
+      say({"SUBSCRIBE", "news"}, Kind::subscribe, "", false);
+      send_said();
+    });
+  } else if (expected.kind == Kind::multi) {
     multi_failed_ = true;
   } else if (expected.kind == Kind::exec) {
     close_block(told);

@@ -15,6 +15,7 @@ constexpr Milliseconds ready_max{2500};
 /// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
 constexpr Milliseconds knowledge_max{2500};
 constexpr Milliseconds settle_max{90000};
+constexpr Milliseconds aftershock{3000};
 constexpr Milliseconds last_words_max{6000};
 /// How long what went wrong is felt: a replica looks for its master, a Sentinel for its servers.
 constexpr Milliseconds aftermath{12000};
@@ -146,7 +147,8 @@ void World::settle() {
   for (auto& client : clients_) client->quiet();
   const bool settled = run_until(now() + settle_max, [this] {
     const auto master = verified_master();
-    if (!master) return false;
+    // What went wrong last is noticed a little later.
+    if (!master || now() - mended_at_ < aftershock) return false;
     for (const auto& server : servers_) {
       const bool follows = server->index() == *master || (server->master() == *master && server->link_up());
       if (!server->alive() || !follows || server->loading()) return false;
@@ -160,6 +162,7 @@ void World::settle() {
              return client->gone() || client->owed_nothing() || client->habit() == Habit::popper;
            });
   });
+  if (settled) final_master_ = *verified_master();
   if (settled || !broken_.empty()) return;
   std::string text = "nobody settles after everything was mended:";
   for (const auto& server : servers_) {
@@ -204,8 +207,7 @@ void World::last_words() {
 
 void World::judge() {
   const auto master = verified_master();
-  if (!master) return fail("there is no master at the end");
-  final_master_ = *master;
+  if (master != final_master_) return fail("another master, or none, after everything had settled");
   judge_writes(ledger_.writes());
   judge_writes(ledger_.pops());
   for (const Write& pop : ledger_.undone_pops()) judge_lost("a pop", pop);

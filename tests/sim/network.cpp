@@ -175,12 +175,10 @@ void Network::end_process(HostId host) {
       if (random_.percent(50)) {
         close(key, static_cast<End>(end));
       } else {
-        const int peer = other(end);
         connections_[key]->open[end] = false;
         connections_[key]->handlers[end] = {};
         connections_[key]->pipe[end].packets.clear();
         if (connections_[key]->established) put_packet(key, end, {});
-        static_cast<void>(peer);
       }
     }
   }
