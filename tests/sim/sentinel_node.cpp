@@ -39,6 +39,7 @@ void SentinelNode::start() {
   }
   opinions_.clear();
   subjectively_down_ = objectively_down_ = false;
+  master_ = named();  // a promoted node is written down with its epoch
   failover_ = Failover::none;
   epoch_since_ = acted_at_ = world_.now();
   world_.network().listen(host_, [this](ConnKey key) { return accept(key); });
