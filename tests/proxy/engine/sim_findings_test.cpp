@@ -69,4 +69,22 @@ TEST_CASE("after MASTERDOWN a new command has the whole hold time") {
   CHECK(world.got(world.shared) == Strings{"GET b"});
 }
 
+TEST_CASE("an EXEC that is answered MASTERDOWN ends its block: what comes next is not queued") {
+  ReadyWorld world(short_hold());
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nSET k v\r\n");
+  const ConnId lease = world.log_in();
+  REQUIRE(world.got(lease) == Strings{"MULTI", "SET k v"});
+  world.feed(lease, "+OK\r\n+QUEUED\r\n");
+  REQUIRE(world.take(client) == "+OK\r\n+QUEUED\r\n");
+  world.publish("a", 1, GroupState::suspect);
+  world.feed(client, "EXEC\r\n");
+  world.pass(400ms);
+  CHECK(world.take(client) == master_down);
+  CHECK_FALSE(world.io.at(lease).open);
+  world.publish("a");
+  world.feed(client, "GET k\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET k"});
+}
+
 }  // namespace fairlead::engine
