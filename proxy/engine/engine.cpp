@@ -18,6 +18,27 @@ constexpr int release_per_turn_max = 256;
 /// How long the Monitor may stay silent about a signal before it is told again.
 constexpr std::chrono::milliseconds signal_repeat{1000};
 
+/// How much may still leave when the gate is closed: the rest of a frame that began to leave in time, and
+/// none of what waits behind it.
+std::uint64_t rest_of_frame(const BackendLink& link) {
+  const Request* request = link.fifo.front();
+  while (request != nullptr && link.sent_state(*request) == SentState::sent) request = request->next_in_fifo;
+  const bool begun = request != nullptr && link.sent_state(*request) == SentState::partial;
+  return begun ? request->end_position - link.written : 0;
+}
+
+/// Cuts what was gathered to `allowed` bytes; returns how many buffers are left.
+std::size_t cut(std::span<ConstBytes> buffers, std::uint64_t allowed) {
+  std::size_t count = 0;
+  for (ConstBytes& buffer : buffers) {
+    if (allowed == 0) break;
+    buffer.size = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size, allowed));
+    allowed -= buffer.size;
+    ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 Engine::Engine(Io& io, const EngineOptions& options, WorkerName worker, TimePoint now)
@@ -91,6 +112,8 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   stats_.client_bytes_in += size;
   session->last_bytes_at = session->active_at = now;
   session->said_in_this_read = false;
+  // MASTERDOWN was an answer too: what is said now has waited for nothing yet.
+  if (session->idle()) session->held_since = {};
   if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
   if (session->in.owns_chunk()) {
     session->in.received(size);
@@ -307,7 +330,16 @@ void Engine::flush(BackendLink& link, TimePoint now) {
   WriteQueue& queue = login ? link.greeting : link.out;
   while (!queue.empty()) {
     std::array<ConstBytes, gather_max> buffers;
-    const std::size_t count = queue.gather(buffers);
+    std::size_t count = queue.gather(buffers);
+    if (!login && !gate_.open() && link.hub == nullptr) {
+      // Appended when the gate was open, or while the link logged in: as little dispatched as what is held.
+      count = cut(std::span(buffers.data(), count), rest_of_frame(link));
+      if (count == 0) {
+        if (!link.timer.armed())
+          wheel_.arm(link.timer, std::max(gate_.hold_deadline(), now + TimerWheel::tick));
+        break;
+      }
+    }
     const WriteResult result = io_.write(link.id, std::span(buffers.data(), count));
     queue.consume(buffers_, result.written);
     if (!login) link.written += result.written;

@@ -419,7 +419,18 @@ void Engine::give_up_hold(Session& session) {
 Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec,
                                  const resp::CommandResult& read, Routing routing, TimePoint now) {
   Handled handled = Handled::consumed;
-  if (!may_dispatch(session, now, &handled)) return handled;
+  if (!may_dispatch(session, now, &handled)) {
+    const bool ends_block =
+        spec != nullptr && (spec->id == CommandId::exec || spec->id == CommandId::discard);
+    if (handled == Handled::consumed && ends_block && session.mode.in_multi && session.lease != nullptr) {
+      // It was answered, so for its client the block is over; on the link it is still open, and what comes
+      // next would be queued there.
+      lose(*session.lease, now);
+      session.mode.in_multi = session.mode.transaction_lost = session.mode.transaction_refused = false;
+      session.mode.watch_lost = false;
+    }
+    return handled;
+  }
   if (read.frame_bytes >= bulk_bytes_min) become_heavy(session);
   if (!locate_redirect(session, spec, read.command, now)) return Handled::wait;
   BackendLink* link = link_for(session, routing.kind, now);

@@ -41,6 +41,10 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
   if (gate_.on_topology(*topology_, now)) {
     if (closed_by_reply_ && !new_route) replies_believed_from_ = now + false_alarm_rest;
     closed_by_reply_ = false;
+    // What could not leave while the gate was closed.
+    for (BackendLink& link : pool_.all()) {
+      if (!link.out.empty()) mark_dirty(link);
+    }
   }
   if (was_open && !gate_.open()) ++stats_.gate_closed;
   if (gate_.doubted()) {
@@ -241,6 +245,12 @@ void Engine::on_ready(BackendLink& link) {
 void Engine::on_link_timer(BackendLink& link, TimePoint now) {
   if (link.state == LinkState::draining) {
     lose(link, now);
+  } else if (link.state == LinkState::ready) {
+    // Commands that wait for the gate on this link were not sent: they are held like all others. When their
+    // time is over, the link's end hands them to those who answer.
+    if (gate_.open() || link.out.empty()) return;
+    if (gate_.verdict(now) == GateVerdict::fail) return lose(link, now);
+    wheel_.arm(link.timer, gate_.hold_deadline());
   } else {
     on_connect_failed(link.id, "no connection within the connect timeout", now);
   }

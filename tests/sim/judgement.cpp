@@ -1,0 +1,265 @@
+// What must hold in a simulated world, and whether it did: FAILOVER design, section 7. What can be judged at
+// once is judged where it happens; here is what needs the view from above.
+#include <algorithm>
+
+#include "tests/sim/world.hpp"
+
+namespace fairlead::sim {
+
+namespace {
+
+constexpr Milliseconds watch_interval{25};
+/// How soon a proxy must be STEADY once a master can be verified. The design promises 100 ms; until a route
+/// is opened without the announcements, the polls of a calm proxy set the pace: 1 s, and 1 s for an answer.
+constexpr Milliseconds ready_max{2500};
+/// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
+constexpr Milliseconds knowledge_max{2500};
+constexpr Milliseconds settle_max{90000};
+constexpr Milliseconds aftershock{3000};
+constexpr Milliseconds last_words_max{6000};
+/// How long what went wrong is felt: a replica looks for its master, a Sentinel for its servers.
+constexpr Milliseconds aftermath{12000};
+
+}  // namespace
+
+// --- As it happens
+
+void World::note_promotion(std::size_t server) {
+  trace("server " + std::to_string(server) + " is promoted");
+  ++counts_.promotions;
+  const auto& log = servers_[server]->data().log();
+  WriteNumber last = 0;
+  for (const LogEntry& entry : log) last = std::max(last, entry.number);
+  promotions_.push_back({now(), server, servers_[server]->data().numbers(last)});
+}
+
+void World::note_route(std::size_t proxy, const health::Route& route) {
+  const auto [known, is_new] = routes_.try_emplace(route.term, route.address);
+  if (known->second == route.address) return;
+  fail("I1: proxy " + std::to_string(proxy) + " routes to " + resp::to_string(route.address) + " at term " +
+       std::to_string(route.term) + ", which was that of " + resp::to_string(known->second));
+}
+
+/// Whether the proxy was free to learn, for long enough, that a server is no longer the master.
+void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words) {
+  for (const auto& sentinel : sentinels_) {
+    const std::size_t named = sentinel->named();
+    if (!sentinel->alive() || sentinel->in_tilt() || named == server || !servers_[named]->serves()) continue;
+    const auto heard = network_.clear_since(proxy, sentinel->host());
+    const auto seen = network_.clear_since(proxy, servers_[named]->host());
+    if (!heard || !seen || network_.slowness() > 1) continue;
+    const TimePoint since =
+        std::max({*heard, *seen, sentinel->usable_since(), servers_[named]->role_since(), slow_until_});
+    const auto outranked = [&](const auto& other) {
+      return other->config_epoch() > sentinel->config_epoch();
+    };
+    if (std::any_of(sentinels_.begin(), sentinels_.end(), outranked)) continue;
+    if (now() - since > knowledge_max) {
+      fail("I3: " + words.front() + " is sent to server " + std::to_string(server) + ", but sentinel " +
+           std::to_string(sentinel->index()) + " has long named server " + std::to_string(named));
+    }
+  }
+}
+
+void World::note_disconnect(std::size_t client, HostId proxy, const std::string& what) {
+  std::uint64_t explained = 0;
+  for (const auto& model : proxies_) {
+    if (model->host() != proxy) continue;
+    for (const auto& worker : model->workers()) {
+      const engine::Stats& s = worker->engine().stats();
+      explained +=
+          s.output_buffer_closed + s.memory_closed + s.replies_cut + s.raw_closed + s.subscriptions_lost;
+    }
+  }
+  if (explained == 0) fail("client " + std::to_string(client) + " is disconnected for no reason: " + what);
+  ++counts_.disconnects;
+}
+
+void World::check_hold_over(HostId proxy, TimePoint said_at) {
+  const auto hold = options_.engine.limits.hold_max;
+  if (now() - said_at >= hold) return;
+  for (const auto& model : proxies_) {
+    if (model->host() != proxy) continue;
+    for (const auto& worker : model->workers()) {
+      if (worker->engine().stats().hold_overflows > 0 || worker->closed_for(hold, now())) return;
+    }
+  }
+  fail("I6: MASTERDOWN before the hold time is over");
+}
+
+// --- From time to time
+
+/// The server that nobody who is asked could fail to name.
+std::optional<std::size_t> World::verified_master() const {
+  const std::size_t named = sentinels_.front()->named();
+  const std::uint64_t epoch = sentinels_.front()->config_epoch();
+  for (const auto& sentinel : sentinels_) {
+    const bool agrees = sentinel->alive() && !sentinel->in_tilt() && sentinel->named() == named &&
+                        sentinel->config_epoch() == epoch && sentinel->failover() == Failover::none &&
+                        !sentinel->believes_down();
+    if (!agrees || network_.stopped(sentinel->host())) return std::nullopt;
+  }
+  const RedisNode& server = *servers_[named];
+  if (!server.serves() || network_.stopped(server.host())) return std::nullopt;
+  return named;
+}
+
+bool World::proxy_can_know(const ProxyModel& proxy, std::size_t master) const {
+  const auto clear = [&](HostId host) { return network_.clear_since(proxy.host(), host).has_value(); };
+  return network_.slowness() == 1 && clear(servers_[master]->host()) &&
+         std::all_of(sentinels_.begin(), sentinels_.end(),
+                     [&](const auto& sentinel) { return clear(sentinel->host()); });
+}
+
+void World::watch() {
+  if (network_.slowness() > 1) slow_until_ = now();
+  const auto master = verified_master();
+  for (std::size_t i = 0; i < proxies_.size(); ++i) {
+    const ProxyModel& proxy = *proxies_[i];
+    if (!master || !proxy_can_know(proxy, *master)) {
+      ready_since_[i].reset();
+      was_ready_[i] = false;
+      continue;
+    }
+    const bool steady = proxy.state() == health::GroupState::steady && proxy.route() &&
+                        proxy.route()->address == server_address(*master);
+    if (!ready_since_[i]) {
+      ready_since_[i] = now();
+      was_ready_[i] = steady;
+    }
+    const auto waited = now() - *ready_since_[i];
+    if (steady && !was_ready_[i]) {
+      was_ready_[i] = true;
+      counts_.ready_ms.push_back(std::chrono::duration_cast<Milliseconds>(waited).count());
+    }
+    if (!steady && !was_ready_[i] && waited > ready_max) {
+      fail("I8: server " + std::to_string(*master) + " could be verified for " +
+           std::to_string(std::chrono::duration_cast<Milliseconds>(waited).count()) + " ms, but " +
+           proxy.describe());
+    }
+  }
+  schedule_.after(watch_interval, [this] { watch(); });
+}
+
+// --- At the end
+
+void World::settle() {
+  for (auto& client : clients_) client->quiet();
+  const bool settled = run_until(now() + settle_max, [this] {
+    const auto master = verified_master();
+    // What went wrong last is noticed a little later.
+    if (!master || now() - mended_at_ < aftershock) return false;
+    for (const auto& server : servers_) {
+      const bool follows = server->index() == *master || (server->master() == *master && server->link_up());
+      if (!server->alive() || !follows || server->loading()) return false;
+      if (server->data().offset() != servers_[*master]->data().offset()) return false;
+    }
+    const bool steady = std::all_of(proxies_.begin(), proxies_.end(), [&](const auto& proxy) {
+      return proxy->state() == health::GroupState::steady &&
+             proxy->route()->address == server_address(*master);
+    });
+    return steady && std::all_of(clients_.begin(), clients_.end(), [](const auto& client) {
+             return client->gone() || client->owed_nothing() || client->habit() == Habit::popper;
+           });
+  });
+  if (settled) final_master_ = *verified_master();
+  if (settled || !broken_.empty()) return;
+  std::string text = "nobody settles after everything was mended:";
+  for (const auto& server : servers_) {
+    text += " server " + std::to_string(server->index()) + (server->is_master() ? " master" : " replica");
+  }
+  for (const auto& proxy : proxies_) text += "; " + proxy->describe();
+  for (const auto& client : clients_) {
+    if (!client->gone() && !client->owed_nothing()) text += "; " + client->describe();
+  }
+  fail(text);
+}
+
+/// Whoever is still there must be served at once, blocked pops and subscribers too.
+void World::last_words() {
+  const std::size_t before = clients_.size();
+  std::size_t poppers = 0;
+  for (const auto& client : clients_)
+    poppers += client->habit() == Habit::popper && !client->gone() ? 1U : 0U;
+  for (std::size_t i = 0; i < std::max<std::size_t>(poppers, options_.proxies) + 1; ++i)
+    add_client(Habit::idle);
+  run_until(now() + Milliseconds(200));
+  for (std::size_t i = before; i < clients_.size(); ++i) clients_[i]->say_last_write("q");
+  clients_.back()->say_last_news("last news");
+  for (std::size_t i = 0; i < before; ++i) {
+    const bool speaks = !clients_[i]->gone() && clients_[i]->habit() != Habit::subscriber;
+    if (speaks) clients_[i]->say_last_write("last");
+  }
+  const auto served = [](const auto& client) {
+    if (client->gone()) return true;
+    if (client->habit() == Habit::subscriber) return client->subscribed() && client->heard("last news");
+    return client->owed_nothing() && client->last_write_done();
+  };
+  const bool all = run_until(now() + last_words_max,
+                             [&] { return std::all_of(clients_.begin(), clients_.end(), served); });
+  // The last write's replication, so that all servers are compared at rest.
+  run_until(now() + Milliseconds(100));
+  if (all || !broken_.empty()) return;
+  for (const auto& client : clients_) {
+    if (!served(client)) return fail("the last words are not answered: " + client->describe());
+  }
+}
+
+void World::judge() {
+  const auto master = verified_master();
+  if (master != final_master_) return fail("another master, or none, after everything had settled");
+  judge_writes(ledger_.writes());
+  judge_writes(ledger_.pops());
+  for (const Write& pop : ledger_.undone_pops()) judge_lost("a pop", pop);
+}
+
+void World::judge_writes(const std::map<std::string, Write, std::less<>>& writes) {
+  WriteNumber last = 0;
+  for (const auto& [tag, write] : writes) last = std::max(last, write.number);
+  WriteNumber highest = last;
+  for (const LogEntry& entry : servers_[final_master_]->data().log())
+    highest = std::max(highest, entry.number);
+  const std::vector<bool> present = servers_[final_master_]->data().numbers(highest);
+  for (const auto& [tag, write] : writes) {
+    if (write.told != Told::done) continue;
+    ++counts_.writes_done;
+    if (!present[write.number]) judge_lost(tag, write);
+  }
+}
+
+/// An acknowledged write is not in the data at the end: is that what asynchronous replication may lose?
+void World::judge_lost(const std::string& tag, const Write& write) {
+  const TimePoint at = write.executed_at;
+  if (std::any_of(erased_.begin(), erased_.end(), [&](TimePoint erased) { return erased >= at; })) {
+    ++counts_.lost_erased;
+    return;
+  }
+  // Executed by a master that had a successor already, or before a successor that had not received it?
+  const Promotion* before = nullptr;
+  const Promotion* after = nullptr;
+  for (const Promotion& promotion : promotions_) {
+    const bool has = write.number < promotion.has.size() && promotion.has[write.number];
+    if (promotion.at <= at) before = &promotion;
+    if (promotion.at > at && !has && after == nullptr) after = &promotion;
+  }
+  const bool unheard = before != nullptr && before->server != write.server;
+  const std::string where = " (executed by server " + std::to_string(write.server) + ")";
+  if (options_.planned_only) {
+    return fail("an acknowledged write is lost in a planned failover: " + tag + where +
+                (unheard ? ", after the promotion" : ", before the promotion"));
+  }
+  const TimePoint end = unheard ? at : (after == nullptr ? now() : after->at);
+  // A lost packet delays all that is behind it by as much as an election takes.
+  const bool packets_lost = options_.network.loss_percent > 0;
+  if (!packets_lost && !trouble_between(at - aftermath, end)) {
+    return fail("an acknowledged write is lost though nothing was wrong: " + tag + where);
+  }
+  ++(unheard ? counts_.lost_unheard : counts_.lost_excused);
+}
+
+bool World::trouble_between(TimePoint begin, TimePoint end) const {
+  return std::any_of(mishaps_.begin(), mishaps_.end(),
+                     [&](const Mishap& mishap) { return mishap.begin <= end && mishap.end >= begin; });
+}
+
+}  // namespace fairlead::sim

@@ -1,0 +1,395 @@
+#include "tests/sim/proxy_model.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "resp/writer.hpp"
+#include "tests/sim/world.hpp"
+
+namespace fairlead::sim {
+
+using health::Arbiter;
+using health::GroupState;
+using health::LinkAction;
+using health::LinkFailure;
+using health::RoleFsm;
+using health::SentinelFsm;
+
+namespace {
+
+/// A posted message from one thread to another.
+constexpr Microseconds hop{20};
+
+/// The replica that is being promoted, where the Arbiter knows of such a thing.
+template <typename AnyArbiter>
+std::optional<resp::Address> candidate_of(const AnyArbiter& arbiter) {
+  if constexpr (requires { arbiter.candidate(); }) {
+    return arbiter.candidate();
+  } else {
+    return std::nullopt;
+  }
+}
+
+template <typename AnyPace>
+AnyPace closest_or_fast() {
+  if constexpr (requires { AnyPace::closest; }) {
+    return AnyPace::closest;
+  } else {
+    return AnyPace::fast;
+  }
+}
+
+template <typename AnyOptions>
+std::chrono::milliseconds calm_interval(const AnyOptions& options) {
+  if constexpr (requires { options.sentinel_interval(); }) {
+    return options.sentinel_interval();
+  } else {
+    return options.probe_interval;
+  }
+}
+
+LinkFailure failure_of(Ending why) {
+  switch (why) {
+    case Ending::refused:
+      return LinkFailure::connect_failed;
+    case Ending::timed_out:
+      return LinkFailure::timed_out;
+    case Ending::end_of_file:
+    case Ending::reset:
+      return LinkFailure::lost;
+  }
+  return LinkFailure::lost;
+}
+
+}  // namespace
+
+ProxyModel::ProxyModel(World& world, std::size_t index, HostId host)
+    : world_(world), index_(index), host_(host), options_(world.health_options()), arbiter_(options_) {
+  const std::size_t count = world.options().workers;
+  for (std::size_t i = 0; i < count; ++i) {
+    const engine::WorkerName name{static_cast<std::uint32_t>(i + 1), static_cast<std::uint32_t>(count)};
+    workers_.push_back(std::make_unique<WorkerModel>(world, host, name, [this](const health::Signal& signal) {
+      world_.schedule().after(hop, [this, signal] { on_signal(signal); });
+    }));
+  }
+}
+
+ProxyModel::~ProxyModel() = default;
+
+void ProxyModel::start() {
+  running_ = true;
+  world_.network().listen(host_, [this](ConnKey key) {
+    WorkerModel& worker = *workers_[next_worker_++ % workers_.size()];
+    return worker.accept(key);
+  });
+  apply(arbiter_.start(world_.now()));
+  arm_tick();
+}
+
+void ProxyModel::stop() {
+  running_ = false;
+  for (auto& worker : workers_) worker->stop();
+}
+
+void ProxyModel::on_signal(const health::Signal& signal) {
+  if (running_) apply(arbiter_.on_signal(signal, world_.now()));
+}
+
+// --- Machines
+
+template <typename Step>
+void ProxyModel::step_server(const resp::Address& address, Step step) {
+  const auto found = servers_.find(address);
+  if (found == servers_.end() || !running_) return;
+  ServerWatch& watch = *found->second;
+  const RoleFsm::News news = step(watch);
+  settle(address, watch);
+  if (news == RoleFsm::News::report) apply(arbiter_.on_server(address, watch.fsm.report(), world_.now()));
+  if (news == RoleFsm::News::commands) {
+    apply(arbiter_.on_commands(address, watch.fsm.take_commands(), world_.now()));
+  }
+}
+
+template <typename Step>
+void ProxyModel::step_sentinel(const resp::Address& address, Step step) {
+  const auto found = sentinels_.find(address);
+  if (found == sentinels_.end() || !running_) return;
+  SentinelWatch& watch = *found->second;
+  const SentinelFsm::News news = step(watch);
+  settle(address, watch);
+  if (news == SentinelFsm::News::report) {
+    apply(arbiter_.on_sentinel(address, watch.fsm.report(), world_.now()));
+  }
+}
+
+void ProxyModel::settle(const resp::Address& address, ServerWatch& watch) {
+  perform(std::exchange(watch.actions, {}), {address, true, {}});
+  follow(watch.timer, watch.fsm.deadline(), [this, address] {
+    step_server(address, [this](ServerWatch& due) { return due.fsm.on_timer(world_.now(), due.actions); });
+  });
+}
+
+void ProxyModel::settle(const resp::Address& address, SentinelWatch& watch) {
+  const SentinelFsm::Actions actions = std::exchange(watch.actions, {});
+  perform(actions.command, {address, false, SentinelFsm::Channel::command});
+  perform(actions.subscription, {address, false, SentinelFsm::Channel::subscription});
+  follow(watch.timer, watch.fsm.deadline(), [this, address] {
+    step_sentinel(address,
+                  [this](SentinelWatch& due) { return due.fsm.on_timer(world_.now(), due.actions); });
+  });
+}
+
+template <typename Due>
+void ProxyModel::follow(Timer& timer, std::optional<TimePoint> deadline, Due due) {
+  if (deadline == timer.armed) return;
+  timer.armed = deadline;
+  // Rounds are never used twice in a process, so that a timer of a watch that is gone finds no other's.
+  const std::uint64_t round = timer.round = world_.next_round();
+  if (!deadline) return;
+  // A thread sees its timer a little late.
+  world_.schedule().at(*deadline + hop, [this, round, due] {
+    const auto is_armed = [round](const auto& entry) { return entry.second->timer.round == round; };
+    const bool known = std::any_of(servers_.begin(), servers_.end(), is_armed) ||
+                       std::any_of(sentinels_.begin(), sentinels_.end(), is_armed) || tick_.round == round;
+    if (!known) return;
+    for (auto& [address, watch] : servers_) {
+      if (watch->timer.round == round) watch->timer.armed.reset();
+    }
+    for (auto& [address, watch] : sentinels_) {
+      if (watch->timer.round == round) watch->timer.armed.reset();
+    }
+    if (tick_.round == round) tick_.armed.reset();
+    due();
+  });
+}
+
+// --- Control connections
+
+ProxyModel::ControlModel* ProxyModel::find(const Channel& channel) {
+  if (channel.is_server) {
+    const auto found = servers_.find(channel.address);
+    return found == servers_.end() ? nullptr : &found->second->link;
+  }
+  const auto found = sentinels_.find(channel.address);
+  if (found == sentinels_.end()) return nullptr;
+  return channel.channel == SentinelFsm::Channel::command ? &found->second->command
+                                                          : &found->second->subscription;
+}
+
+void ProxyModel::close(ControlModel& link) {
+  if (link.key) world_.network().close(*link.key, End::connector);
+  link.key.reset();
+  link.inbox.clear();
+}
+
+void ProxyModel::perform(const health::LinkActions& actions, const Channel& channel) {
+  ControlModel* link = find(channel);
+  if (link == nullptr) return;
+  for (const LinkAction& action : actions) {
+    if (action.kind == LinkAction::Kind::close) {
+      close(*link);
+    } else if (action.kind == LinkAction::Kind::send) {
+      std::string bytes;
+      resp::append_command(bytes, action.command);
+      if (link->key) world_.network().send(*link->key, End::connector, std::move(bytes));
+    } else {
+      close(*link);
+      const std::uint64_t round = link->round = world_.next_round();
+      const auto if_current = [this, channel, round](auto act) {
+        ControlModel* now = find(channel);
+        if (now != nullptr && now->round == round) act();
+      };
+      Handlers handlers;
+      handlers.opened = [this, channel, if_current] { if_current([&] { opened(channel); }); };
+      handlers.bytes = [this, channel, if_current](std::string bytes) {
+        if_current([&] { arrived(channel, std::move(bytes)); });
+      };
+      handlers.ended = [this, channel, if_current](Ending why) { if_current([&] { failed(channel, why); }); };
+      link->key = world_.network().connect(host_, world_.host_at(channel.address), std::move(handlers),
+                                           Patience::user_timeout);
+    }
+  }
+}
+
+void ProxyModel::opened(const Channel& channel) {
+  const TimePoint now = world_.now();
+  if (channel.is_server) {
+    step_server(channel.address,
+                [now](ServerWatch& watch) { return watch.fsm.on_connected(now, watch.actions); });
+  } else {
+    step_sentinel(channel.address, [&](SentinelWatch& watch) {
+      return watch.fsm.on_connected(channel.channel, now, watch.actions);
+    });
+  }
+}
+
+void ProxyModel::arrived(const Channel& channel, std::string bytes) {
+  ControlModel* link = find(channel);
+  link->inbox += bytes;
+  const std::uint64_t round = link->round;
+  while (link != nullptr && link->key && link->round == round) {
+    auto parsed = resp::parse_value(link->inbox);
+    if (parsed.status == resp::ParseStatus::malformed) return world_.fail("a model speaks no RESP");
+    if (parsed.status == resp::ParseStatus::need_more) return;
+    link->inbox.erase(0, parsed.consumed);
+    const TimePoint now = world_.now();
+    if (channel.is_server) {
+      step_server(channel.address, [&](ServerWatch& watch) {
+        return watch.fsm.on_reply(std::move(parsed.value), now, watch.actions);
+      });
+    } else {
+      step_sentinel(channel.address, [&](SentinelWatch& watch) {
+        return watch.fsm.on_reply(channel.channel, parsed.value, now, watch.actions);
+      });
+    }
+    link = find(channel);
+  }
+}
+
+void ProxyModel::failed(const Channel& channel, Ending why) {
+  if (ControlModel* link = find(channel)) link->key.reset();
+  const TimePoint now = world_.now();
+  const LinkFailure failure = failure_of(why);
+  if (channel.is_server) {
+    step_server(channel.address,
+                [&](ServerWatch& watch) { return watch.fsm.on_failed(failure, "connection lost", now); });
+  } else {
+    step_sentinel(channel.address, [&](SentinelWatch& watch) {
+      return watch.fsm.on_failed(channel.channel, failure, "connection lost", now);
+    });
+  }
+}
+
+// --- What the Arbiter wants
+
+void ProxyModel::apply(Arbiter::Outcome outcome) {
+  if (outcome.topology) {
+    check_topology(*outcome.topology);
+    for (auto& worker : workers_) {
+      world_.schedule().after(hop,
+                              [&worker = *worker, topology = outcome.topology] { worker.publish(topology); });
+    }
+  }
+  for (const health::Event& event : outcome.events) {
+    world_.trace("proxy " + std::to_string(index_) + ": " + health::to_string(event.kind) + ": " +
+                 event.text);
+  }
+  if (outcome.watch_changed) reconcile();
+  set_pace();
+  if (outcome.look_now) look_now();
+  if (outcome.learn_from) {
+    const auto found = servers_.find(*outcome.learn_from);
+    if (found != servers_.end()) {
+      found->second->fsm.request_commands(world_.now(), found->second->actions);
+      settle(*outcome.learn_from, *found->second);
+    }
+  }
+}
+
+void ProxyModel::check_topology(const health::Topology& topology) {
+  const health::Shard& shard = topology.shards.front();
+  if (topology.shards.size() != 1) world_.fail("I1: more than one shard");
+  if (shard.state == GroupState::steady && !shard.route) world_.fail("I1: steady without a route");
+  if (!shard.route) return;
+  if (shard.route->term < term_) {
+    world_.fail("I2: the term falls from " + std::to_string(term_) + " to " +
+                std::to_string(shard.route->term));
+  }
+  term_ = shard.route->term;
+  if (shard.state == GroupState::steady) world_.note_route(index_, *shard.route);
+}
+
+void ProxyModel::reconcile() {
+  const auto servers = arbiter_.servers();
+  const auto sentinels = arbiter_.sentinels();
+  for (auto& [address, watch] : servers_) {
+    if (!std::binary_search(servers.begin(), servers.end(), address)) close(watch->link);
+  }
+  for (auto& [address, watch] : sentinels_) {
+    if (std::binary_search(sentinels.begin(), sentinels.end(), address)) continue;
+    close(watch->command);
+    close(watch->subscription);
+  }
+  std::erase_if(servers_, [&](const auto& entry) {
+    return !std::binary_search(servers.begin(), servers.end(), entry.first);
+  });
+  std::erase_if(sentinels_, [&](const auto& entry) {
+    return !std::binary_search(sentinels.begin(), sentinels.end(), entry.first);
+  });
+  for (const auto& address : sentinels) {
+    if (sentinels_.contains(address)) continue;
+    auto& watch = sentinels_[address] = std::make_unique<SentinelWatch>(options_);
+    watch->fsm.set_pace(pace_, world_.now());
+    watch->fsm.start(world_.now(), watch->actions);
+    settle(address, *watch);
+  }
+  for (const auto& address : servers) {
+    if (servers_.contains(address)) continue;
+    auto& watch = servers_[address] = std::make_unique<ServerWatch>(options_);
+    watch->fsm.set_pace(pace_of(address), world_.now());
+    watch->fsm.start(world_.now(), watch->actions);
+    settle(address, *watch);
+  }
+}
+
+health::Pace ProxyModel::pace_of(const resp::Address& address) const {
+  return candidate_ == address ? closest_or_fast<health::Pace>() : pace_;
+}
+
+void ProxyModel::set_pace() {
+  const auto candidate = candidate_of(arbiter_);
+  if (candidate_ != candidate) {
+    const auto former = std::exchange(candidate_, candidate);
+    for (const auto& changed : {former, candidate_}) {
+      const auto found = changed ? servers_.find(*changed) : servers_.end();
+      if (found == servers_.end()) continue;
+      found->second->fsm.set_pace(pace_of(*changed), world_.now());
+      if (changed == candidate_) found->second->fsm.probe_now(world_.now(), found->second->actions);
+      settle(*changed, *found->second);
+    }
+  }
+  if (pace_ == arbiter_.pace()) return;
+  pace_ = arbiter_.pace();
+  for (auto& [address, watch] : servers_) {
+    watch->fsm.set_pace(pace_of(address), world_.now());
+    settle(address, *watch);
+  }
+  for (auto& [address, watch] : sentinels_) {
+    watch->fsm.set_pace(pace_, world_.now());
+    settle(address, *watch);
+  }
+  arm_tick();
+}
+
+void ProxyModel::look_now() {
+  for (auto& [address, watch] : servers_) {
+    watch->fsm.probe_now(world_.now(), watch->actions);
+    settle(address, *watch);
+  }
+  for (auto& [address, watch] : sentinels_) {
+    watch->fsm.poll_now(world_.now(), watch->actions);
+    settle(address, *watch);
+  }
+}
+
+void ProxyModel::arm_tick() {
+  const auto interval =
+      pace_ == health::Pace::fast ? options_.probe_interval_suspect : calm_interval(options_);
+  follow(tick_, world_.now() + interval, [this] {
+    if (!running_) return;
+    apply(arbiter_.on_tick(world_.now()));
+    arm_tick();
+  });
+}
+
+std::string ProxyModel::describe() const {
+  std::string text = "proxy " + std::to_string(index_) + " " + health::to_string(arbiter_.state());
+  if (arbiter_.route()) {
+    text += " on " + resp::to_string(arbiter_.route()->address) + " at term " +
+            std::to_string(arbiter_.route()->term);
+  }
+  for (const auto& worker : workers_) text += "; " + worker->describe();
+  return text;
+}
+
+}  // namespace fairlead::sim

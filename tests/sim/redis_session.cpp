@@ -1,0 +1,346 @@
+#include "tests/sim/redis_session.hpp"
+
+#include <charconv>
+#include <cstdlib>
+
+#include "resp/command_reader.hpp"
+#include "resp/writer.hpp"
+#include "tests/sim/redis_node.hpp"
+#include "tests/sim/world.hpp"
+
+namespace fairlead::sim {
+
+namespace {
+
+bool is_write(const std::string& name) {
+  return name == "SET" || name == "RPUSH" || name == "HINCRBY" || name == "EVAL" || name == "MODCMD" ||
+         name == "BLPOP";
+}
+
+bool works_while_loading(const std::string& name) {
+  return name == "ROLE" || name == "INFO" || name == "HELLO" || name == "SELECT" || name == "CLIENT" ||
+         name == "AUTH" || name == "MULTI" || name == "DISCARD" || name == "UNWATCH" || name == "WATCH" ||
+         name == "SUBSCRIBE" || name == "UNSUBSCRIBE" || name == "COMMAND";
+}
+
+}  // namespace
+
+std::vector<std::string> take_command(std::string& inbox, std::string* broken) {
+  static const resp::CommandLimits limits;
+  resp::CommandScratch scratch;
+  resp::CommandReader reader(limits);
+  const auto read = reader.read(inbox, scratch, resp::LoginState::authenticated);
+  if (read.status == resp::ReadStatus::need_more) return {};
+  if (read.status != resp::ReadStatus::command || !read.canonical) {
+    *broken = "a server receives what is no canonical command: " + inbox.substr(0, 100);
+    inbox.clear();
+    return {};
+  }
+  std::vector<std::string> words;
+  for (std::uint32_t i = 0; i < read.command.size(); ++i) words.emplace_back(read.command[i]);
+  inbox.erase(0, read.frame_bytes);
+  return words;
+}
+
+Handlers RedisSession::handlers() {
+  Handlers handlers;
+  handlers.bytes = [this](std::string bytes) { on_bytes(std::move(bytes)); };
+  handlers.ended = [this](Ending) { node_.forget_session(*this); };
+  return handlers;
+}
+
+void RedisSession::on_bytes(std::string bytes) {
+  inbox_ += bytes;
+  work();
+}
+
+void RedisSession::work() {
+  // A blocked client's next commands are not read before it is served.
+  while (blocked_on_.empty() && !inbox_.empty()) {
+    std::string broken;
+    const Words words = take_command(inbox_, &broken);
+    if (!broken.empty()) node_.world().fail(broken);
+    if (words.empty()) break;
+    handle(words);
+  }
+  flush_output();
+}
+
+void RedisSession::flush_output() {
+  if (out_.empty()) return;
+  node_.world().network().send(key_, End::acceptor, std::exchange(out_, {}));
+}
+
+void RedisSession::handle(const Words& words) {
+  const std::string& name = words.front();
+  if (handle_connection(words) || handle_transaction(words)) return;
+  if (refuse(words) || handle_subscription(words)) return;
+  if (in_multi_) {
+    queued_.push_back(words);
+    out_ += "+QUEUED\r\n";
+  } else if (name == "BLPOP") {
+    begin_blocking(words);
+  } else {
+    out_ += execute(words);
+  }
+}
+
+bool RedisSession::handle_connection(const Words& words) {
+  const std::string& name = words.front();
+  if (name == "HELLO") {
+    version_ = words.size() > 1 && words[1] == "3" ? resp::Version::resp3 : resp::Version::resp2;
+    resp::append_map_header(out_, 2, version_);
+    resp::append_bulk(out_, "server");
+    resp::append_bulk(out_, "redis");
+    resp::append_bulk(out_, "proto");
+    resp::append_integer(out_, version_ == resp::Version::resp3 ? 3 : 2);
+  } else if (name == "SELECT" && !in_multi_) {
+    db_ = words.at(1);
+    out_ += "+OK\r\n";
+  } else if (name == "ROLE") {
+    out_ += node_.role_reply();
+  } else if (name == "INFO") {
+    out_ += node_.info_reply();
+  } else if (name == "CLIENT" && !in_multi_) {
+    handle_client(words);
+  } else if (name == "COMMAND") {
+    error("NOPERM this user has no permissions to run the 'command' command");
+  } else if (name == "PING" && !node_.loading()) {
+    out_ += "+PONG\r\n";
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void RedisSession::handle_client(const Words& words) {
+  if (words.size() > 1 && words[1] == "ID") {
+    resp::append_integer(out_, static_cast<std::int64_t>(id_));
+  } else if (words.size() > 2 && words[1] == "UNBLOCK") {
+    std::uint64_t id = 0;
+    static_cast<void>(std::from_chars(words[2].data(), words[2].data() + words[2].size(), id));
+    RedisSession* session = node_.find_client(id);
+    const bool blocked = session != nullptr && !session->blocked_on_.empty();
+    if (blocked) session->on_block_timeout(session->blocks_);
+    resp::append_integer(out_, blocked ? 1 : 0);
+  } else {
+    out_ += "+OK\r\n";
+  }
+}
+
+bool RedisSession::handle_transaction(const Words& words) {
+  const std::string& name = words.front();
+  if (name == "MULTI" && !in_multi_) {
+    in_multi_ = true;
+    out_ += "+OK\r\n";
+  } else if (name == "WATCH" && !in_multi_) {
+    for (std::size_t i = 1; i < words.size(); ++i) {
+      watched_.try_emplace(full_key(words[i]), node_.data().version(full_key(words[i])));
+    }
+    out_ += "+OK\r\n";
+  } else if (name == "UNWATCH" && !in_multi_) {
+    watched_.clear();
+    out_ += "+OK\r\n";
+  } else if (name == "EXEC" && in_multi_) {
+    execute_queue();
+  } else if (name == "DISCARD" && in_multi_) {
+    out_ += "+OK\r\n";
+    in_multi_ = dirty_ = false;
+    queued_.clear();
+    watched_.clear();
+  } else if (name == "EXEC" || name == "DISCARD" || name == "MULTI") {
+    error("ERR " + name + " out of place");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool RedisSession::watched_changed() const {
+  for (const auto& [key, version] : watched_) {
+    if (node_.data().version(key) != version) return true;
+  }
+  return false;
+}
+
+void RedisSession::execute_queue() {
+  const auto commands = std::exchange(queued_, {});
+  const bool changed = watched_changed();
+  watched_.clear();
+  in_multi_ = false;
+  bool writes = false;
+  for (const Words& command : commands) writes = writes || is_write(command.front());
+  if (std::exchange(dirty_, false)) {
+    error("EXECABORT Transaction discarded because of previous errors.");
+  } else if (node_.loading()) {
+    error("EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory");
+  } else if (writes && !node_.is_master()) {
+    // A transaction queued as a master and ended as a replica: processCommand refuses the EXEC itself.
+    error(
+        "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.");
+  } else if (changed) {
+    resp::append_null_array(out_, version_);
+  } else {
+    resp::append_array_header(out_, commands.size());
+    for (const Words& command : commands) out_ += execute(command);
+  }
+}
+
+bool RedisSession::refuse(const Words& words) {
+  const std::string& name = words.front();
+  if (node_.loading() && !works_while_loading(name)) {
+    error("LOADING Redis is loading the dataset in memory");
+  } else if (is_write(name) && !node_.is_master()) {
+    error("READONLY You can't write against a read only replica.");
+  } else {
+    return false;
+  }
+  dirty_ = in_multi_;
+  return true;
+}
+
+bool RedisSession::handle_subscription(const Words& words) {
+  const std::string& name = words.front();
+  if (name != "SUBSCRIBE" && name != "UNSUBSCRIBE") return false;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    if (name == "SUBSCRIBE") {
+      channels_.insert(words[i]);
+    } else {
+      channels_.erase(words[i]);
+    }
+    resp::append_push_header(out_, 3, version_);
+    resp::append_bulk(out_, name == "SUBSCRIBE" ? "subscribe" : "unsubscribe");
+    resp::append_bulk(out_, words[i]);
+    resp::append_integer(out_, static_cast<std::int64_t>(channels_.size()));
+  }
+  return true;
+}
+
+bool RedisSession::push_message(const std::string& channel, const std::string& message) {
+  if (channels_.count(channel) == 0) return false;
+  resp::append_push_header(out_, 3, version_);
+  resp::append_bulk(out_, "message");
+  resp::append_bulk(out_, channel);
+  resp::append_bulk(out_, message);
+  flush_output();
+  return true;
+}
+
+std::string RedisSession::execute(const Words& words) {
+  const std::string& name = words.front();
+  std::string reply;
+  if (is_write(name)) return execute_write(words);
+  if (name == "GET" && words.size() == 2) {
+    // Keys of the form t:x always have a value that names them, so that a reply shows whose it is.
+    if (words[1].rfind("t:", 0) == 0) {
+      resp::append_bulk(reply, "v:" + words[1].substr(2));
+    } else if (const std::string* text = node_.data().text(full_key(words[1]))) {
+      resp::append_bulk(reply, *text);
+    } else {
+      resp::append_null(reply, version_);
+    }
+  } else if (name == "PUBLISH" && words.size() == 3) {
+    resp::append_integer(reply, static_cast<std::int64_t>(node_.publish(words[1], words[2])));
+  } else if (name == "WAIT") {
+    resp::append_integer(reply, 0);
+  } else {
+    reply = "-ERR unknown command '" + name + "'\r\n";
+  }
+  return reply;
+}
+
+/// The value of every write is a tag; `EVAL script 1 key tag` and `MODCMD key tag` push it, as RPUSH does.
+std::string RedisSession::execute_write(const Words& words) {
+  const std::string& name = words.front();
+  const bool script = name == "EVAL";
+  std::string reply;
+  if (name == "BLPOP") {  // inside a transaction it does not block
+    const std::string* value = node_.data().front(full_key(words.at(1)));
+    if (value == nullptr) return null_array();
+    const std::string popped = *value;
+    const WriteNumber number = node_.world().ledger().popped(popped, node_.index());
+    node_.apply_and_replicate({number, Change::pop, full_key(words.at(1)), popped});
+    resp::append_array_header(reply, 2);
+    resp::append_bulk(reply, words.at(1));
+    resp::append_bulk(reply, popped);
+    return reply;
+  }
+  if (words.size() < 3) return "-ERR wrong number of arguments\r\n";
+  const std::string& user_key = script ? words.at(3) : words[1];
+  const std::string& tag = script ? words.at(4) : words[2];
+  const std::string key = full_key(user_key);
+  Change change = Change::push;
+  if (name == "SET") {
+    change = Change::set;
+    reply = "+OK\r\n";
+  } else if (name == "HINCRBY") {
+    // The field is the tag: whoever increments it a second time reads 2.
+    change = Change::increment;
+    resp::append_integer(reply, node_.data().number(key + ":" + tag) + 1);
+  } else if (name == "RPUSH") {
+    resp::append_integer(reply, static_cast<std::int64_t>(node_.data().list_size(key) + 1));
+  } else {
+    resp::append_bulk(reply, tag);
+  }
+  const WriteNumber number = node_.world().ledger().executed(tag, node_.index(), reply);
+  node_.apply_and_replicate({number, change, change == Change::increment ? key + ":" + tag : key, tag});
+  if (change == Change::push) node_.serve_blocked(key);
+  return reply;
+}
+
+// --- Blocking
+
+void RedisSession::begin_blocking(const Words& words) {
+  const std::string key = full_key(words.at(1));
+  if (node_.data().list_size(key) > 0) {
+    out_ += execute_write(words);
+    return;
+  }
+  blocked_on_ = key;
+  blocked_key_ = words.at(1);
+  node_.block(*this);
+  ++blocks_;
+  const double seconds = std::strtod(words.back().c_str(), nullptr);
+  if (seconds <= 0) return;
+  node_.world().schedule().after(Microseconds(static_cast<std::int64_t>(seconds * 1e6)),
+                                 [&node = node_, id = id_, block = blocks_, life = node_.run_id()] {
+                                   if (!node.alive() || node.run_id() != life) return;
+                                   if (RedisSession* found = node.find_client(id))
+                                     found->on_block_timeout(block);
+                                 });
+}
+
+void RedisSession::on_block_timeout(std::uint64_t block) {
+  if (blocked_on_.empty() || block != blocks_) return;
+  out_ += null_array();
+  end_blocking();
+}
+
+void RedisSession::pop_and_answer() {
+  out_ += execute_write({"BLPOP", blocked_key_, "0"});
+  end_blocking();
+}
+
+void RedisSession::force_unblock() {
+  error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)");
+  end_blocking();
+}
+
+void RedisSession::end_blocking() {
+  node_.unblock(*this);
+  blocked_on_.clear();
+  flush_output();
+  // What it said meanwhile comes next, but not from inside whoever woke it.
+  node_.world().schedule().after(Microseconds(0), [&node = node_, id = id_, life = node_.run_id()] {
+    if (!node.alive() || node.run_id() != life) return;
+    if (RedisSession* found = node.find_client(id)) found->work();
+  });
+}
+
+std::string RedisSession::null_array() const {
+  std::string reply;
+  resp::append_null_array(reply, version_);
+  return reply;
+}
+
+}  // namespace fairlead::sim

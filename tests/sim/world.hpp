@@ -1,0 +1,139 @@
+// One seed's world: servers, Sentinels, proxies, clients, what goes wrong, and the judgement at the end.
+// Pure: the same seed gives the same story, event by event. Owned by a Run; one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/sim/client_model.hpp"
+#include "tests/sim/ledger.hpp"
+#include "tests/sim/network.hpp"
+#include "tests/sim/proxy_model.hpp"
+#include "tests/sim/redis_node.hpp"
+#include "tests/sim/schedule.hpp"
+#include "tests/sim/sentinel_node.hpp"
+#include "tests/sim/world_options.hpp"
+
+namespace fairlead::sim {
+
+/// What happened in a world, for the summary of many.
+struct Counts {
+  std::uint64_t writes_done = 0;
+  std::uint64_t uncertain = 0;
+  std::uint64_t master_down = 0;
+  std::uint64_t refusals_passed = 0;  // READONLY and its like that a client saw
+  std::uint64_t promotions = 0;
+  std::uint64_t lost_excused = 0;  // acknowledged, and lost as asynchronous replication loses
+  std::uint64_t lost_unheard =
+      0;  // ... acknowledged by an old master whose successor the proxy could not know
+  std::uint64_t lost_erased = 0;  // ... by a master that was restarted without its data
+  std::uint64_t disconnects = 0;  // with a counted reason
+  std::uint64_t events = 0;
+  std::vector<std::int64_t> ready_ms;  // from a master that could be verified to STEADY
+};
+
+class World {
+ public:
+  using Trace = std::function<void(const std::string&)>;
+
+  World(std::uint64_t seed, Trace trace);
+  ~World();
+
+  /// Plays the whole story. The reason why it is broken; empty when all is well.
+  [[nodiscard]] std::string run();
+
+  // For the parts.
+  [[nodiscard]] TimePoint now() const { return schedule_.now(); }
+  [[nodiscard]] Schedule& schedule() { return schedule_; }
+  [[nodiscard]] Network& network() { return network_; }
+  [[nodiscard]] Random& random() { return random_; }
+  [[nodiscard]] Ledger& ledger() { return ledger_; }
+  [[nodiscard]] const WorldOptions& options() const { return options_; }
+  [[nodiscard]] RedisNode& server(std::size_t i) { return *servers_[i]; }
+  [[nodiscard]] SentinelNode& sentinel(std::size_t i) { return *sentinels_[i]; }
+  [[nodiscard]] resp::Address server_address(std::size_t i) const;
+  [[nodiscard]] resp::Address sentinel_address(std::size_t i) const;
+  [[nodiscard]] std::size_t server_at(const resp::Address& address) const;
+  [[nodiscard]] HostId host_at(const resp::Address& address) const;
+  [[nodiscard]] HostId client_host() const { return client_host_; }
+  [[nodiscard]] const std::string& master_name() const { return options_.health.master_name; }
+  [[nodiscard]] health::Options health_options() const;
+  [[nodiscard]] std::uint64_t next_client_id() { return ++client_ids_; }
+  [[nodiscard]] std::uint64_t next_round() { return ++rounds_; }
+  [[nodiscard]] Counts& count() { return counts_; }
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<ProxyModel>>& proxies() const { return proxies_; }
+  [[nodiscard]] const std::vector<Mishap>& mishaps() const { return mishaps_; }
+
+  void trace(const std::string& what);
+  /// The first reason counts; the story ends.
+  void fail(const std::string& why);
+
+  // What is noted as it happens, and judged.
+  void note_promotion(std::size_t server);
+  void note_route(std::size_t proxy, const health::Route& route);
+  void note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words);
+  void note_disconnect(std::size_t client, HostId proxy, const std::string& what);
+  void check_hold_over(HostId proxy, TimePoint said_at);
+  void note_mishap(Milliseconds length, std::string what);
+
+ private:
+  /// A server became a master, and which writes it had then.
+  struct Promotion {
+    TimePoint at{};
+    std::size_t server = 0;
+    std::vector<bool> has;
+  };
+
+  void build();
+  void add_client(Habit habit);
+  void run_until(TimePoint until);
+  bool run_until(TimePoint deadline, const std::function<bool()>& condition);
+  void mend();
+
+  // judgement.cpp
+  void watch();
+  [[nodiscard]] std::optional<std::size_t> verified_master() const;
+  [[nodiscard]] bool proxy_can_know(const ProxyModel& proxy, std::size_t master) const;
+  void settle();
+  void last_words();
+  void judge();
+  void judge_writes(const std::map<std::string, Write, std::less<>>& writes);
+  void judge_lost(const std::string& tag, const Write& write);
+  [[nodiscard]] bool trouble_between(TimePoint begin, TimePoint end) const;
+
+  const std::uint64_t seed_;
+  const Trace trace_;
+  Random random_;
+  WorldOptions options_;
+  Schedule schedule_;
+  Network network_;
+  Ledger ledger_;
+  std::vector<std::unique_ptr<RedisNode>> servers_;
+  std::vector<std::unique_ptr<SentinelNode>> sentinels_;
+  std::vector<std::unique_ptr<ProxyModel>> proxies_;
+  std::vector<std::unique_ptr<ClientModel>> clients_;
+  HostId client_host_ = 0;
+  std::uint64_t client_ids_ = 0;
+  std::uint64_t rounds_ = 0;
+  std::string broken_;
+  TimePoint begin_{};
+  TimePoint mended_at_{};
+  Counts counts_;
+  std::vector<Mishap> mishaps_;
+  std::vector<Promotion> promotions_;
+  std::vector<TimePoint> erased_;                      // a master was restarted without its data
+  std::map<std::uint64_t, resp::Address> routes_;      // by term
+  std::vector<std::optional<TimePoint>> ready_since_;  // by proxy: a master could be verified
+  std::vector<bool> was_ready_;
+  TimePoint slow_until_{};
+  std::size_t final_master_ = 0;
+  friend class Trouble;
+};
+
+}  // namespace fairlead::sim
