@@ -14,6 +14,8 @@ constexpr Milliseconds watch_interval{25};
 constexpr Milliseconds ready_max{2500};
 /// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
 constexpr Milliseconds knowledge_max{2500};
+/// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of them.
+constexpr Milliseconds provisional_max{4500};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
 constexpr Milliseconds last_words_max{6000};
@@ -42,6 +44,11 @@ void World::note_route(std::size_t proxy, const health::Route& route) {
 
 /// Whether the proxy was free to learn, for long enough, that a server is no longer the master.
 void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words) {
+  // Early promotion: who has just been promoted is followed before any Sentinel names it.
+  const auto just_promoted = [&](const Promotion& p) {
+    return p.server == server && now() - p.at < provisional_max;
+  };
+  if (std::any_of(promotions_.begin(), promotions_.end(), just_promoted)) return;
   for (const auto& sentinel : sentinels_) {
     const std::size_t named = sentinel->named();
     if (!sentinel->alive() || sentinel->in_tilt() || named == server || !servers_[named]->serves()) continue;
@@ -115,7 +122,9 @@ void World::watch() {
   if (network_.slowness() > 1) slow_until_ = now();
   const auto master = verified_master();
   for (std::size_t i = 0; i < proxies_.size(); ++i) {
-    const ProxyModel& proxy = *proxies_[i];
+    ProxyModel& proxy = *proxies_[i];
+    // A master that came back empty waits for the operator, who is there at once.
+    if (proxy.state() == health::GroupState::restarted) proxy.accept_restarted();
     if (!master || !proxy_can_know(proxy, *master)) {
       ready_since_[i].reset();
       was_ready_[i] = false;

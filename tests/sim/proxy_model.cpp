@@ -95,6 +95,10 @@ void ProxyModel::on_signal(const health::Signal& signal) {
   if (running_) apply(arbiter_.on_signal(signal, world_.now()));
 }
 
+void ProxyModel::accept_restarted() {
+  if (running_) apply(arbiter_.on_restart_accepted(world_.now()));
+}
+
 // --- Machines
 
 template <typename Step>

@@ -27,6 +27,8 @@ class ProxyModel {
   void stop();
 
   [[nodiscard]] HostId host() const { return host_; }
+  /// The operator's word that a restarted, empty master may be trusted as it is.
+  void accept_restarted();
   [[nodiscard]] health::GroupState state() const { return arbiter_.state(); }
   [[nodiscard]] const std::optional<health::Route>& route() const { return arbiter_.route(); }
   [[nodiscard]] std::vector<std::unique_ptr<WorkerModel>>& workers() { return workers_; }
