@@ -112,15 +112,22 @@ void Engine::take_back_unsent(BackendLink& link) {
     last_sent = r;
   }
   Request* unsent = link.fifo.cut_after(last_sent);
+  bool whole_block = false;  // the block's MULTI is taken back, too
   while (unsent != nullptr) {
     Request* request = unsent;
     unsent = unsent->next_in_fifo;
     request->next_in_fifo = nullptr;
+    const bool in_block = request->traits.in_transaction || request->traits.is_exec;
+    const bool ends = in_block && (request->traits.is_exec || request->id == resp::CommandId::discard);
+    if (in_block && request->id == resp::CommandId::multi) whole_block = true;
     if (request->session == nullptr) {
       slab_.give_back(buffers_, request);
+    } else if (in_block && !whole_block) {
+      lose_request(link, request);  // the next master knows nothing of a block that the old one has begun
     } else if (!give_up_query(request)) {
       hold_request(request);
     }
+    if (ends) whole_block = false;
   }
 }
 

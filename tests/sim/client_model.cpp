@@ -120,6 +120,11 @@ std::string ClientModel::next_tag() {
 void ClientModel::say(std::initializer_list<std::string_view> words, Kind kind, std::string tag,
                       bool in_block) {
   resp::append_command(outbox_, words);
+  if (world_.traces()) {
+    std::string said;
+    for (const std::string_view word : words) said.append(" ").append(word.substr(0, 40));
+    world_.trace("client " + std::to_string(number_) + " says" + said);
+  }
   expected_.push_back({kind, std::move(tag), std::string(*words.begin()), in_block, world_.now()});
 }
 
@@ -178,6 +183,10 @@ void ClientModel::on_reply(const resp::Value& reply, std::string_view raw) {
   if (expected_.empty())
     return wrong("I6: is answered without a question: " + std::string(raw.substr(0, 60)));
   const Expected expected = std::move(expected_.front());
+  if (world_.traces()) {
+    world_.trace("client " + std::to_string(number_) + " hears " + std::string(raw.substr(0, 60)) + " for " +
+                 expected.name + " " + expected.tag);
+  }
   expected_.pop_front();
   if (reply.is_error()) {
     on_error(expected, reply.text);

@@ -34,8 +34,8 @@ WriteNumber Ledger::executed(std::string_view tag, std::size_t server, std::stri
   if (const auto parsed = parse_tag(tag)) {
     std::size_t& last = last_executed_[parsed->client];
     // A command whose answer was given up may still lie in a stopped server's socket, or in the network.
-    if (parsed->number < last && write.told != Told::uncertain) {
-      broken_("I6: the write " + std::string(tag) + " is executed after a later one of its client");
+    if (parsed->number < last) {
+      write.late = true;
     }
     last = std::max(last, parsed->number);
   }
@@ -57,6 +57,9 @@ void Ledger::told(std::string_view tag, Told what) {
   if (write.told != Told::nothing) broken_("I6: " + std::string(tag) + " is answered twice");
   write.told = what;
   write.told_at = schedule_.now();
+  if (what == Told::done && write.late) {
+    broken_("I6: the write " + std::string(tag) + " is acknowledged, and was executed after a later one");
+  }
   if (what == Told::done && write.executions == 0) {
     broken_("I6: the write " + std::string(tag) + " is acknowledged and was never executed");
   }

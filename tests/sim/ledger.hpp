@@ -27,6 +27,7 @@ enum class Told : std::uint8_t {
 struct Write {
   Told told = Told::nothing;
   int executions = 0;
+  bool late = false;  // executed after a later one of its client: only an uncertain one may be
   WriteNumber number = 0;  // of the last execution
   std::size_t server = 0;
   TimePoint executed_at{};

@@ -300,7 +300,8 @@ void ProxyModel::check_topology(const health::Topology& topology) {
                 std::to_string(shard.route->term));
   }
   term_ = shard.route->term;
-  if (shard.state == GroupState::steady) world_.note_route(index_, *shard.route);
+  // A promotion that is followed before it is announced may come to nothing; then the old master goes on.
+  if (shard.state == GroupState::steady && !shard.provisional) world_.note_route(index_, *shard.route);
 }
 
 void ProxyModel::reconcile() {

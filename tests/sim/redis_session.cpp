@@ -282,6 +282,9 @@ std::string RedisSession::execute_write(const Words& words) {
   } else {
     resp::append_bulk(reply, tag);
   }
+  if (node_.world().traces()) {
+    node_.world().trace("server " + std::to_string(node_.index()) + " executes " + std::string(tag));
+  }
   const WriteNumber number = node_.world().ledger().executed(tag, node_.index(), reply);
   node_.apply_and_replicate({number, change, change == Change::increment ? key + ":" + tag : key, tag});
   if (change == Change::push) node_.serve_blocked(key);

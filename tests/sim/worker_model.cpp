@@ -160,12 +160,13 @@ void WorkerModel::arm() {
 }
 
 void WorkerModel::publish(health::TopologyPtr topology) {
-  const auto& before = topology_ ? topology_->shards.front().route : std::nullopt;
   const health::Shard& shard = topology->shards.front();
   const bool steady = shard.state == GroupState::steady;
-  const bool same_route = before && shard.route && before->address == shard.route->address &&
-                          before->run_id == shard.route->run_id && before->term == shard.route->term;
+  // A higher term of the same process only affirms it.
+  const bool same_route = steady_route_ && shard.route && steady_route_->address == shard.route->address &&
+                          steady_route_->run_id == shard.route->run_id;
   if (steady && !same_route) ++route_;
+  if (steady) steady_route_ = shard.route;
   in_topology_ = true;
   doubted_in_topology_ = false;
   const health::TopologyPtr older = std::exchange(topology_, topology);

@@ -71,6 +71,7 @@ class World {
   [[nodiscard]] const std::vector<Mishap>& mishaps() const { return mishaps_; }
 
   void trace(const std::string& what);
+  [[nodiscard]] bool traces() const { return static_cast<bool>(trace_); }
   /// The first reason counts; the story ends.
   void fail(const std::string& why);
 

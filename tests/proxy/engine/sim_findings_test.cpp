@@ -87,4 +87,19 @@ TEST_CASE("an EXEC that is answered MASTERDOWN ends its block: what comes next i
   CHECK(world.got(world.shared) == Strings{"GET k"});
 }
 
+TEST_CASE("a block that has begun on the old master does not end on the new one") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nSET a 1\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"MULTI", "SET a 1"});
+  world.feed(lease, "+OK\r\n+QUEUED\r\n");
+  CHECK(world.take(client) == "+OK\r\n+QUEUED\r\n");
+  world.io.at(lease).capacity = 0;
+  world.feed(client, "EXEC\r\nMULTI\r\nSET b 1\r\nEXEC\r\n");
+  world.publish("b", 2);
+  CHECK(world.take(client) == "-EXECABORT Transaction discarded because of previous errors.\r\n");
+  CHECK(world.got(world.log_in()) == Strings{"MULTI", "SET b 1", "EXEC"});
+}
+
 }  // namespace fairlead::engine

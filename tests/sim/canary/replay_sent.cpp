@@ -6,10 +6,10 @@
 
 namespace fairlead::engine {
 
-LossOutcome on_link_lost(SentState sent, const RequestClass& traits);
+LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking);
 
-LossOutcome on_link_lost(SentState sent, const RequestClass& traits) {
-  const LossOutcome outcome = on_link_lost_as_designed(sent, traits);
+LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking) {
+  const LossOutcome outcome = on_link_lost_as_designed(sent, traits, blocking);
   return outcome == LossOutcome::uncertain && !traits.is_exec ? LossOutcome::redispatch : outcome;
 }
 
