@@ -67,7 +67,10 @@ void OutageLog::release(const health::Route& route, Moment at) {
   if (outage.kind == OutageKind::failover) {
     ++failovers_;
     durations_.add(static_cast<std::uint64_t>(std::chrono::nanoseconds(at.now - detected_at_).count()));
-    if (outage.until_named.count() < 0) outage.until_named = outage.until_released;
+    if (outage.until_named.count() < 0) {
+      outage.until_named = outage.until_released;
+      say(fmt::format("{} is promoted, and followed before Sentinel announces it", outage.to));
+    }
   } else {
     ++interruptions_;
   }

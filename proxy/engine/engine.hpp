@@ -9,7 +9,8 @@
 // write per client.
 //
 //   engine.cpp           connections, turns, flushing
-//   engine_commands.cpp  from a client's bytes to a dispatched request
+//   engine_commands.cpp  from a client's bytes to a routed command
+//   engine_dispatch.cpp  from a routed command to a request on a link
 //   engine_replies.cpp   from a server's bytes to the client's answer
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
 //   engine_subscriptions.cpp  SUBSCRIBE and its like, and the messages
