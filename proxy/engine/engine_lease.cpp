@@ -100,9 +100,9 @@ void Engine::name_link(Session& session) {
   session.lease->named = true;
   Request* request = slab_.take();
   request->kind = RequestKind::swallow;
-  text_.clear();
-  resp::append_command(text_, {"CLIENT", "SETNAME", extras->name});
-  session.lease->append(buffers_, request, text_);
+  std::string frame;  // text_ may hold the client's answer
+  resp::append_command(frame, {"CLIENT", "SETNAME", extras->name});
+  session.lease->append(buffers_, request, frame);
   mark_dirty(*session.lease);
 }
 

@@ -181,4 +181,5 @@ TEST_CASE("pool-mode session: AUTH, PING and the client's name go to its link") 
   CHECK(world.take(client) == "+PONG\r\n+OK\r\n+OK\r\n$1\r\n1\r\n");
   world.feed(client, "CLIENT SETNAME you\r\n");
   CHECK(world.got(link) == Strings{"CLIENT SETNAME you"});
+  CHECK(world.take(client) == "+OK\r\n");
 }
