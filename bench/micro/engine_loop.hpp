@@ -16,18 +16,24 @@ namespace fairlead::bench {
 /// Counts what is written to clients and to the link; keeps the bytes of the login only.
 class MemoryIo final : public engine::Io {
  public:
+  std::uint64_t next_client_id() override { return ++last_client_id_; }
   engine::WriteResult write(engine::ConnId id, std::span<const engine::ConstBytes> buffers) override;
   void wait_writable(engine::ConnId) override {}
   void set_reading(engine::ConnId, engine::Reading) override {}
   void connect(engine::ConnId id, const resp::Address&) override { links.push_back(id); }
   void close(engine::ConnId) override {}
   void signal(const health::Signal&) override {}
+  std::uint32_t broadcast(const engine::ClientQuery&) override { return 0; }
+  engine::ConnectionNames names(engine::ConnId) override { return {}; }
 
   std::vector<engine::ConnId> links;
   std::string login;  // what was written to links while `keep` is on
   bool keep = true;
   std::uint64_t to_clients = 0;
   std::uint64_t to_links = 0;
+
+ private:
+  std::uint64_t last_client_id_ = 0;
 };
 
 /// `clients` sessions that each send `pipeline` times `command` in a turn, and get `reply` for each.
