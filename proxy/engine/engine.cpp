@@ -223,7 +223,7 @@ void Engine::watch_time(Session& session, TimePoint now) {
 
 void Engine::on_session_timer(Session& session, TimePoint now) {
   if (session.wait == Wait::query && session.extras_or_null() != nullptr &&
-      session.extras().tracking.asked_client == 0) {
+      std::exchange(session.extras().tracking.ask_again, false)) {
     wake(session, Wait::query);
     return;
   }

@@ -75,8 +75,9 @@ void Engine::on_located(Session& session, const PendingQuery& pending) {
   session.extras().tracking.located_server = found ? answer.link_server_id : no_such_link;
   if (!found && answer.link_pending && gate_.open()) {
     session.extras().tracking.asked_client = 0;
+    session.extras().tracking.ask_again = true;
     set_wait(session, Wait::query);
-    wheel_.arm(session.timer, now_ + TimerWheel::tick);  // then it asks again
+    wheel_.arm(session.timer, now_ + TimerWheel::tick);
     return;
   }
   wake(session, Wait::query);

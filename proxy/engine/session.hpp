@@ -68,6 +68,7 @@ struct Tracking {
   std::uint64_t redirect_server = 0;  // what the server calls that client's link
   std::uint64_t asked_client = 0;     // this client's link was asked for, of all workers; 0: of none
   std::uint64_t located_server = 0;   // and is this one; no_such_link: there is none
+  bool ask_again = false;             // when the session's timer is due: that client is getting a link
   std::vector<std::string> commands;  // what makes the same again on another link
 };
 

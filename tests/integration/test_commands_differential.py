@@ -81,6 +81,11 @@ def short(frames):
     return text if len(text) < 300 else text[:300] + f"... ({len(text)})"
 
 
+def holds_times(words):
+    """DUMP of a stream with a consumer: when that was seen last, on each server by its own clock."""
+    return words[0].lower() == "dump" and "stream" in words[1:]
+
+
 class CommandsDifferential(TestCase):
     @classmethod
     def start_servers(cls):
@@ -129,6 +134,8 @@ class CommandsDifferential(TestCase):
         try:
             for _ in range(CALLS):
                 words = arguments.call()
+                if holds_times(words):
+                    continue
                 self.prepare()
                 expected = made_alike(name, direct.ask(words))
                 actual = made_alike(name, proxied.ask(words))

@@ -226,8 +226,11 @@ class Page(TestCase):
         self.assertGreater(truth["held"], 0)
         self.assertIn(old.address, truth["cause"])
         self.assertIn("Attention.", self.text("verdict-word"), "one server is down now")
-        story = [line for line in self.proxy.process.log().splitlines() if "event=outage" in line]
-        self.assertEqual(len(story), 5, story)
+        def story():
+            return [line for line in self.proxy.process.log().splitlines() if "event=outage" in line]
+
+        wait_until(lambda: len(story()) >= 5, what="what the failover has cost, on the log")
+        self.assertEqual(len(story()), 5, story())
         old.start()
         wait_until(lambda: self.text("verdict-word") == "Healthy.", 40, "the page to be content again")
         for name, scheme, width, height in (("light", "light", 1400, 1000), ("dark", "dark", 1400, 1000),
