@@ -45,7 +45,7 @@ TEST_CASE("garbage is no line") {
     CAPTURE(line);
     CHECK_FALSE(parse_notify_line(line).has_value());
   }
-  CHECK_FALSE(parse_notify_line(std::string("INSTANCE \"x\" MASTER 1\0", 24)).has_value());
+  CHECK_FALSE(parse_notify_line(std::string("INSTANCE \"x\" MASTER 1\0", 22)).has_value());
 }
 
 TEST_CASE("lines are the same however the bytes come") {
