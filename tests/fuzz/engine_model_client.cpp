@@ -236,6 +236,8 @@ bool ModelClient::overtakes_on_raw_link(const Value& reply) {
 
 void ModelClient::on_reply(const Value& reply) {
   if (on_message(reply)) return;
+  // The link that knew what it has read is lost: its cache is of no use any more.
+  if (reply.type == ValueType::push && !reply.items.empty() && reply.items[0].text == "invalidate") return;
   history_ += " <" + reply.text.substr(0, 40) +
               (reply.items.empty() ? "" : "[" + reply.items[0].text + " ...]") + ">";
   if (overtakes_on_raw_link(reply)) return;
