@@ -12,7 +12,8 @@ import sys
 import time
 
 from targets import RawClient
-from resp_client import encode  # found by way of targets
+from children import end_child  # these two are found by way of targets
+from resp_client import encode
 
 LARGE_BYTES, HUGE_BYTES = 512 * 1024, 8 << 20
 SCRIPT = "local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i % 7 end return n"
@@ -101,13 +102,7 @@ def disturber(kind, port):
         if process.poll() is not None:
             raise SystemExit(f"the disturber {kind} ended before the measurement did")
     finally:
-        process.stdin.close()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        end_child(process, 5)
 
 
 def main():

@@ -22,14 +22,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "integration"))
 
+from percentiles import percentile  # noqa: E402
+
 SUBSCRIBERS = 20
-
-
-def percentile(values, share):
-    """Nearest rank."""
-    ordered = sorted(values)
-    rank = max(1, -(-len(ordered) * share // 100))
-    return ordered[int(rank) - 1]
 
 
 class Bench:

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -210,20 +209,6 @@ void prepare_backend_socket(int descriptor) {
   set_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, 3000);
   set_keepalive(descriptor, 5, 1, 3);
-}
-
-std::string peer_name(int descriptor) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof(storage);
-  auto* const peer = reinterpret_cast<sockaddr*>(&storage);
-  if (::getpeername(descriptor, peer, &size) != 0) return {};
-  if (storage.ss_family == AF_UNIX) return "unix";
-  char host[NI_MAXHOST] = {};
-  char port[NI_MAXSERV] = {};
-  const int flags = NI_NUMERICHOST | NI_NUMERICSERV;
-  if (::getnameinfo(peer, size, host, sizeof(host), port, sizeof(port), flags) != 0) return {};
-  const bool v6 = storage.ss_family == AF_INET6;
-  return (v6 ? "[" : "") + std::string(host) + (v6 ? "]:" : ":") + port;
 }
 
 }  // namespace fairlead::proxy

@@ -34,7 +34,4 @@ void prepare_reset(int descriptor, ResetOnClose reset);
 /// TCP_NODELAY, TCP_USER_TIMEOUT 3 s, keepalive 5/1/3 s: a dead host is noticed within seconds.
 void prepare_backend_socket(int descriptor);
 
-/// The other end as `host:port`; `unix` for a unix socket, whose clients have no name; empty when it is gone.
-[[nodiscard]] std::string peer_name(int descriptor);
-
 }  // namespace fairlead::proxy

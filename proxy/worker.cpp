@@ -159,7 +159,8 @@ void Worker::stop_now() {
 engine::TelemetrySnapshot Worker::telemetry() {
   engine::TelemetrySnapshot snapshot = engine_.telemetry(now());
   for (engine::ClientRow& row : snapshot.clients) {
-    if (Stream* stream = find(row.conn)) row.address = peer_name(stream->socket.native_handle());
+    if (Stream* stream = find(row.conn))
+      row.address = names_of_socket(stream->socket.native_handle()).address;
   }
   return snapshot;
 }

@@ -85,8 +85,8 @@ struct BackendLink {
   UserHub* hub = nullptr;      // whose subscriptions it carries
   bool leased = false;         // not shared: leased now, or idle among the leasable
   bool unclean = false;        // may carry state of its last owner: closed instead of used again
-  bool named = false;          // CLIENT SETNAME was said on it
   bool write_blocked = false;
+  std::optional<std::string> name{""};  // what CLIENT SETNAME called it; nothing: only the server knows
   std::int64_t subscription_count = 0;  // as the server last confirmed, in stream order
   Timer timer;                          // connect and login, or the end of draining
 

@@ -68,6 +68,8 @@ constexpr std::chrono::seconds route_lasted_min{2};
 /// How soon the upstream link of subscriptions is tried again when nothing but itself speaks against it.
 constexpr std::chrono::seconds hub_retry_pause{1};
 
+struct HelloArguments;
+
 class Engine {
  public:
   Engine(Io& io, const EngineOptions& options, WorkerName worker, health::TimePoint now);
@@ -187,7 +189,6 @@ class Engine {
   void drop_lease(Session& session);
   void end_lease_if_free(Session& session);
   void name_link(Session& session);
-  void switch_protocol(Session& session);
   [[nodiscard]] LinkKey key_of(const Session& session) const;
   void hold(Session& session);
   void give_up_hold(Session& session);
@@ -216,6 +217,7 @@ class Engine {
   void hear_of_script(const ClientQuery& query);
 
   // engine_login.cpp
+  [[nodiscard]] std::string own_objection(const Session& session, const HelloArguments& hello);
   Handled ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,
                                const resp::CommandView& command, health::TimePoint now);
   BackendLink* login_link(health::TimePoint now);

@@ -3,10 +3,7 @@
 #include <charconv>
 #include <climits>
 
-#include "proxy/engine/check.hpp"
-#include "proxy/engine/client_command.hpp"
 #include "proxy/engine/engine.hpp"
-#include "proxy/engine/info_section.hpp"
 #include "proxy/engine/local_reply.hpp"
 #include "resp/writer.hpp"
 
@@ -15,7 +12,6 @@ namespace fairlead::engine {
 using health::TimePoint;
 using resp::CommandId;
 using resp::CommandView;
-using resp::LeaseSpan;
 using resp::ReadStatus;
 
 namespace {
@@ -214,19 +210,15 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
     Handled handled = Handled::consumed;
     if (!may_dispatch(session, now, &handled)) return handled;
   }
-  const bool login = spec.id == CommandId::auth || spec.id == CommandId::hello;
   const bool own_link = spec.id == CommandId::hello && session.lease != nullptr;
-  const bool to_be_judged = own_link || names_a_user(spec.id, command);
-  if (login && options_.client_password.empty() && to_be_judged) {
-    return ask_server_to_log_in(session, spec, command, now);
-  }
+  const bool to_be_judged = options_.client_password.empty() && names_a_user(spec.id, command);
+  if (own_link || to_be_judged) return ask_server_to_log_in(session, spec, command, now);
   const LocalContext context{options_, pool_.route().redis_version};
   const LocalAction action = local_reply(session, spec, command, context, text_);
   ++stats_.commands_local;
   telemetry_.count(&spec);
   if (action == LocalAction::login_failed) ++stats_.login_failures;
   if (action == LocalAction::reset) reset_session(session);
-  if (spec.id == CommandId::hello && session.lease != nullptr) switch_protocol(session);
   if (spec.id == CommandId::client_setname && session.mode.pinned) name_link(session);
   answer(session, text_);
   if (action == LocalAction::close && session.ending != Ending::now) {

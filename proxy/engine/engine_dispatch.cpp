@@ -1,11 +1,8 @@
 // From a routed command to a request on a link: the gate, holding, what the replay table must know, modes.
-#include <algorithm>
 #include <charconv>
 #include <climits>
 #include <utility>
 
-#include "proxy/engine/check.hpp"
-#include "proxy/engine/client_command.hpp"
 #include "proxy/engine/engine.hpp"
 #include "proxy/engine/info_section.hpp"
 #include "proxy/engine/local_reply.hpp"
@@ -139,6 +136,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
     session.extras().exec_name = std::exchange(session.extras().transaction_name, std::nullopt);
   }
   if (spec != nullptr && is_about_scripts(spec->id)) note_script(session, *link, spec->id, read.command);
+  if (request->id == CommandId::multi && !session.mode.in_multi) name_link(session);
   if (request->id != CommandId::client_tracking || !append_tracking(session, *link, request, read.command)) {
     append_frame(session, *link, request, read);
   }
@@ -148,6 +146,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   note_mode(session, *request, routing);
   if (session.mode.in_multi && request->id == CommandId::client_setname && is_client_name(read.command[2])) {
     session.extras().transaction_name = read.command[2];
+    link->name.reset();
   }
   if (session.mode.in_multi) note_queued(session.mode, spec, read.command);
   if (spec == nullptr) link->unclean = true;  // nobody knows what it does to the connection

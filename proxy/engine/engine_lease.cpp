@@ -1,6 +1,5 @@
 // Which link a session sends to, leases of a link of one's own, and sessions that pass as on a wire.
 #include "proxy/engine/check.hpp"
-#include "proxy/engine/client_command.hpp"
 #include "proxy/engine/engine.hpp"
 #include "resp/writer.hpp"
 
@@ -92,31 +91,19 @@ void Engine::drop_lease(Session& session) {
   if (!lease_waiters_.empty()) wake(lease_waiters_.front(), Wait::lease);
 }
 
-/// pool-mode = session: the server's lists and its slow log call the link what its client calls itself.
+/// The session's own link gets its client's name: for the server's lists and its slow log (pool-mode =
+/// session), and for what a transaction asks the server.
 void Engine::name_link(Session& session) {
   const SessionExtras* extras = session.extras_or_null();
-  if (session.lease == nullptr || extras == nullptr) return;
-  if (extras->name.empty() && !session.lease->named) return;
-  session.lease->named = true;
+  const std::string_view name = extras != nullptr ? std::string_view(extras->name) : std::string_view();
+  if (session.lease == nullptr || session.lease->name == name) return;
+  session.lease->name = name;
   Request* request = slab_.take();
   request->kind = RequestKind::swallow;
   std::string frame;  // text_ may hold the client's answer
-  resp::append_command(frame, {"CLIENT", "SETNAME", extras->name});
+  resp::append_command(frame, {"CLIENT", "SETNAME", name});
   session.lease->append(buffers_, request, frame);
   mark_dirty(*session.lease);
-}
-
-/// HELLO was answered here: the session's own link follows.
-void Engine::switch_protocol(Session& session) {
-  BackendLink& link = *session.lease;
-  if (link.key.version == session.mode.version) return;
-  link.key.version = session.mode.version;
-  Request* request = slab_.take();
-  request->kind = RequestKind::swallow;
-  std::string frame;
-  resp::append_command(frame, {"HELLO", session.mode.version == resp::Version::resp3 ? "3" : "2"});
-  link.append(buffers_, request, frame);
-  mark_dirty(link);
 }
 
 // --- Raw sessions

@@ -1,6 +1,7 @@
-// AUTH and HELLO AUTH that a server judges: fairlead has no password of its own for clients, so Redis' users
-// and their ACLs hold. The question travels on a link that carries nothing but such questions; afterwards the
-// session uses links that are logged in as its user.
+// AUTH and HELLO that a server answers. When fairlead has no password of its own for clients, Redis' users
+// and their ACLs hold: the question travels on a link that carries nothing but such questions, and afterwards
+// the session uses links that are logged in as its user. HELLO of a session with a link of its own goes
+// there.
 #include <string>
 #include <vector>
 
@@ -70,6 +71,22 @@ UserPtr Engine::intern(health::Login login) {
   return user;
 }
 
+/// HELLO on a link of one's own: what fairlead itself has to say against it; empty when the link may switch.
+std::string Engine::own_objection(const Session& session, const HelloArguments& hello) {
+  std::string out;
+  if (!hello.error.empty()) {
+    resp::append_error(out, hello.error);
+  } else if (!options_.client_password.empty()) {
+    if (hello.has_login && !login_fits(hello.username, hello.password, options_)) {
+      ++stats_.login_failures;
+      append_wrong_password(out);
+    } else if (!hello.has_login && !session.mode.authenticated) {
+      append_hello_needs_login(out);
+    }
+  }
+  return out;
+}
+
 Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::CommandSpec& spec,
                                              const CommandView& command, TimePoint now) {
   PendingLogin pending;
@@ -77,16 +94,17 @@ Engine::Handled Engine::ask_server_to_log_in(Session& session, const resp::Comma
   bool names_user = true;
   if (spec.id == CommandId::hello) {
     const HelloArguments hello = read_hello(command);
-    if (!hello.error.empty()) {
-      resp::append_error(text_, hello.error);
-      answer(session, text_);
+    const std::string objection = own_objection(session, hello);
+    if (!objection.empty()) {
+      answer(session, objection);
       return Handled::consumed;
     }
     pending.is_hello = true;
     pending.version = hello.version;
     if (hello.name) pending.name.emplace(*hello.name);
-    if (hello.has_login) login = {std::string(hello.username), std::string(hello.password)};
-    names_user = hello.has_login;
+    // A password of fairlead's own was judged above; the server is asked for the protocol alone.
+    names_user = hello.has_login && options_.client_password.empty();
+    if (names_user) login = {std::string(hello.username), std::string(hello.password)};
   } else if (command.size() == 2) {
     login = {"", std::string(command[1])};
   } else {

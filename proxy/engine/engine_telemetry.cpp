@@ -14,8 +14,9 @@ constexpr std::size_t clients_listed_max = 128;
 
 std::string state_of(const Session& session) {
   if (session.on_hold) return "held";
+  if (session.mode.monitor) return "monitor";
   if (session.mode.raw) return "raw";
-  if (session.mode.subscribed) return "subscriber";
+  if (session.mode.subscribed || session.mode.in_hub) return "subscriber";
   if (session.mode.in_multi) return "transaction";
   if (session.mode.watching) return "watching";
   if (session.wait == Wait::lease) return "waits for a link";

@@ -14,19 +14,12 @@ using resp::CommandView;
 
 namespace {
 
-constexpr std::string_view wrong_password = "WRONGPASS invalid username-password pair or user is disabled.";
-
 constexpr std::string_view bad_name =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 
 /// What a C function sees of the bytes.
 std::string_view c_string(std::string_view text) {
   return text.substr(0, text.find('\0'));
-}
-
-bool login_fits(std::string_view user, std::string_view password, const EngineOptions& options) {
-  if (user != "default") return false;
-  return options.client_password.empty() || equal_constant_time(password, options.client_password);
 }
 
 LocalAction auth(Session& session, const CommandView& command, const EngineOptions& options,
@@ -44,7 +37,7 @@ LocalAction auth(Session& session, const CommandView& command, const EngineOptio
   }
   const std::string_view user = command.size() == 3 ? command[1] : "default";
   if (!login_fits(user, command[command.size() - 1], options)) {
-    resp::append_error(out, wrong_password);
+    append_wrong_password(out);
     return LocalAction::login_failed;
   }
   session.mode.authenticated = true;
@@ -71,18 +64,14 @@ LocalAction hello(Session& session, const CommandView& command, const LocalConte
   }
   if (arguments.has_login) {
     if (!login_fits(arguments.username, arguments.password, context.options)) {
-      resp::append_error(out, wrong_password);
+      append_wrong_password(out);
       return LocalAction::login_failed;
     }
     session.mode.authenticated = true;
   }
   if (arguments.name) set_name(session, *arguments.name);
   if (!session.mode.authenticated) {
-    resp::append_error(
-        out,
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
-        "HELLO AUTH <user> <pass> option can be used to authenticate the client and select the "
-        "RESP protocol version at the same time");
+    append_hello_needs_login(out);
     return LocalAction::none;
   }
   if (arguments.version != 0) {
@@ -152,6 +141,11 @@ void ping(const Session& session, const CommandView& command, const resp::Comman
 }
 
 }  // namespace
+
+bool login_fits(std::string_view user, std::string_view password, const EngineOptions& options) {
+  if (user != "default") return false;
+  return options.client_password.empty() || equal_constant_time(password, options.client_password);
+}
 
 bool names_a_user(CommandId id, const CommandView& command) {
   if (id == CommandId::auth) return command.size() == 2 || command.size() == 3;
@@ -277,6 +271,17 @@ void append_rejection(std::string& out, const resp::CommandSpec& spec, const std
 }
 
 }  // namespace
+
+void append_wrong_password(std::string& out) {
+  resp::append_error(out, "WRONGPASS invalid username-password pair or user is disabled.");
+}
+
+void append_hello_needs_login(std::string& out) {
+  resp::append_error(out,
+                     "NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+                     "HELLO AUTH <user> <pass> option can be used to authenticate the client and select the "
+                     "RESP protocol version at the same time");
+}
 
 void append_unknown_command(std::string& out, const CommandView& command) {
   // As redis-server: the name cut at 128 bytes, arguments quoted until 128 bytes are reached, both as C

@@ -43,10 +43,15 @@ struct HelloArguments {
 [[nodiscard]] HelloArguments read_hello(const resp::CommandView& command);
 void append_hello(std::string& out, const Session& session, const LocalContext& context);
 
+/// Whether fairlead's own password is the one given; it has one user, "default".
+[[nodiscard]] bool login_fits(std::string_view user, std::string_view password, const EngineOptions& options);
+
 /// AUTH, or HELLO with AUTH: somebody must judge a password.
 [[nodiscard]] bool names_a_user(resp::CommandId id, const resp::CommandView& command);
 
 /// Redis' refusals.
+void append_wrong_password(std::string& out);
+void append_hello_needs_login(std::string& out);
 void append_unknown_command(std::string& out, const resp::CommandView& command);
 void append_unknown_subcommand(std::string& out, const resp::CommandSpec& container, std::string_view given);
 void append_not_while_subscribed(std::string& out, const resp::CommandSpec& spec);

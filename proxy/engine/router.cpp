@@ -1,5 +1,7 @@
 #include "proxy/engine/router.hpp"
 
+#include "proxy/engine/subscriptions.hpp"
+
 namespace fairlead::engine {
 
 using resp::Affinity;
@@ -12,14 +14,13 @@ bool allowed_before_login(CommandId id) {
   return id == CommandId::auth || id == CommandId::hello || id == CommandId::quit || id == CommandId::reset;
 }
 
-bool is_subscribe(CommandId id) {
-  return id == CommandId::subscribe || id == CommandId::psubscribe || id == CommandId::ssubscribe ||
-         id == CommandId::unsubscribe || id == CommandId::punsubscribe || id == CommandId::sunsubscribe;
+bool about_channels(CommandId id) {
+  return is_subscribe(id) || is_unsubscribe(id);
 }
 
 /// What Redis allows a RESP2 client that is subscribed.
 bool allowed_while_subscribed(CommandId id) {
-  return is_subscribe(id) || id == CommandId::ping || id == CommandId::quit || id == CommandId::reset;
+  return about_channels(id) || id == CommandId::ping || id == CommandId::quit || id == CommandId::reset;
 }
 
 /// Redis looks a command up and counts its arguments before it asks whether a subscriber may say it.
@@ -101,7 +102,7 @@ Routing route_login_command(CommandId id, const SessionMode& mode) {
 }
 
 Routing route_transaction(CommandId id, const SessionMode& mode) {
-  if (is_subscribe(id) || changes_the_wire(id) || changes_the_session(id)) {
+  if (about_channels(id) || changes_the_wire(id) || changes_the_session(id)) {
     return {RouteKind::not_in_transaction};
   }
   return {mode.transaction_lost ? RouteKind::discarded : RouteKind::leased};
@@ -135,7 +136,7 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
   // What a raw session has in the hub it leaves there, too.
   const bool own_link =
       mode.pinned || mode.subscribed || (!mode.in_hub && asks_for_invalidations(id, command));
-  const bool hub_command = is_subscribe(id) && !own_link && spec->arity_fits(command.size());
+  const bool hub_command = about_channels(id) && !own_link && spec->arity_fits(command.size());
   if (mode.raw && mode.in_hub && hub_command) return {RouteKind::subscription};
   if (mode.raw) return {id == CommandId::quit || id == CommandId::reset ? RouteKind::local : RouteKind::raw};
 
@@ -153,7 +154,7 @@ Routing route(const resp::CommandSpec* spec, const resp::CommandView& command, c
   if (opens_or_closes_block(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
   if (mode.in_multi) return route_transaction(id, mode);
   if (hub_command) return {RouteKind::subscription};
-  if (is_subscribe(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
+  if (about_channels(id) && !spec->arity_fits(command.size())) return {RouteKind::wrong_arity};
   if (changes_the_wire(id) || traits.lease == LeaseSpan::rest) return {RouteKind::raw, LeaseSpan::rest};
   if (traits.affinity == Affinity::local) {
     const bool resp2_subscriber = mode.subscribed && mode.version == resp::Version::resp2;

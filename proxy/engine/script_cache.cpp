@@ -1,5 +1,7 @@
 #include "proxy/engine/script_cache.hpp"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 
 #include <boost/uuid/detail/sha1.hpp>
@@ -44,18 +46,17 @@ ScriptCache::Script* ScriptCache::add(std::string_view source, bool& is_new) {
   bytes_ += cost;
   scripts_.push_back({std::string(source), digest, hash, 0});
   const Place place = std::prev(scripts_.end());
-  by_digest_.emplace(digest, place);
+  by_digest_.emplace(place->digest, place);
   by_hash_.insert_or_assign(hash, place);
   return &*place;
 }
 
 ScriptCache::Script* ScriptCache::find(std::string_view digest) {
   if (digest.size() != digest_digits) return nullptr;
-  std::string lower(digest);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  const auto found = by_digest_.find(lower);
+  std::array<char, digest_digits> lower;
+  std::transform(digest.begin(), digest.end(), lower.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const auto found = by_digest_.find(std::string_view(lower.data(), lower.size()));
   return found == by_digest_.end() ? nullptr : &*found->second;
 }
 

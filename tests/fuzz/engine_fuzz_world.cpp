@@ -445,7 +445,7 @@ void FuzzWorld::finish() {
     // leave.
     while (engine_.stats().leases_now >= leases_max_ && somebody_satisfied_leaves()) settle();
     for (const Client& client : clients_) {
-      if (!client.ended && !client.model->owed_nothing() && !client.model->is_raw()) {
+      if (!client.ended && !client.model->owed_nothing()) {
         broken(client.model->describe() + ": never answered; " + state_of_links());
       }
     }

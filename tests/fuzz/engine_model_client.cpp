@@ -35,7 +35,7 @@ std::string ModelClient::describe() const {
     text += ", first kind " + std::to_string(static_cast<int>(expected_.front().kind)) + " '" +
             expected_.front().tag + "'";
   }
-  return text + (raw_ ? ", raw" : "") + "; it said and heard:" + history_;
+  return text + "; it said and heard:" + history_;
 }
 
 // --- What it says
@@ -55,8 +55,7 @@ void ModelClient::say(Choices& choices) {
     say_data(choices);
   } else if (choice < 11) {
     say_transaction(choices);
-  } else if (choice < 13 && !raw_) {
-    // On a raw link it would reach a server in MULTI, whose queue the model keeps for data alone.
+  } else if (choice < 13) {
     say_subscription(choices);
   } else {
     say_connection(choices);
@@ -177,7 +176,6 @@ void ModelClient::say_connection(Choices& choices) {
     case 11:
       return send({"WAIT", "0", "0"}, Kind::wait, {});
     case 12:
-      raw_ = true;
       return send({"CLIENT", "TRACKING", "ON"}, Kind::tracking, {});
     default:
       return log_in();
@@ -208,39 +206,12 @@ bool ModelClient::on_message(const Value& reply) {
   return true;
 }
 
-/// On a raw link replies are not accounted for: RESET, QUIT and protocol errors are answered at once, and
-/// what the server still owes is dropped with the link. True when the reply needs no more attention.
-bool ModelClient::overtakes_on_raw_link(const Value& reply) {
-  if (!raw_) return false;
-  if (stopped_speaking_) {
-    expected_.clear();
-    expects_close_ = true;
-    return true;
-  }
-  if (reply.type == ValueType::push) {
-    // A confirmation is a push: it comes between answers, and whose turn it is the raw link does not say.
-    const auto found = std::find_if(expected_.begin(), expected_.end(), [](const Expected& expected) {
-      return expected.kind == Kind::subscribe || expected.kind == Kind::unsubscribe ||
-             expected.kind == Kind::unsubscribe_all;
-    });
-    if (found != expected_.end()) on_confirmation(found, reply);
-    return true;
-  }
-  if (reply.type == ValueType::simple && reply.text == "RESET") {
-    const auto found = std::find_if(expected_.begin(), expected_.end(),
-                                    [](const Expected& expected) { return expected.kind == Kind::reset; });
-    if (found != expected_.end()) expected_.erase(expected_.begin(), found);
-  }
-  return false;
-}
-
 void ModelClient::on_reply(const Value& reply) {
   if (on_message(reply)) return;
   // The link that knew what it has read is lost: its cache is of no use any more.
   if (reply.type == ValueType::push && !reply.items.empty() && reply.items[0].text == "invalidate") return;
   history_ += " <" + reply.text.substr(0, 40) +
               (reply.items.empty() ? "" : "[" + reply.items[0].text + " ...]") + ">";
-  if (overtakes_on_raw_link(reply)) return;
   if (expected_.empty()) wrong("it gets a reply that it did not ask for: " + reply.text);
   Expected& expected = expected_.front();
   const bool subscription = expected.kind == Kind::subscribe || expected.kind == Kind::unsubscribe ||
@@ -312,7 +283,8 @@ void ModelClient::on_error(const Expected& expected, const std::string& text) {
       refused_.clear();
       return;
     case Kind::discard:
-      if (starts_with(text, "ERR DISCARD without MULTI")) in_multi_ = false;
+      // Without a master there is nobody who holds the block: it is gone, whatever the answer.
+      if (starts_with(text, "ERR DISCARD without MULTI") || starts_with(text, "MASTERDOWN")) end_unexecuted();
       return;
     case Kind::quit:
     case Kind::protocol_error:
@@ -343,6 +315,13 @@ void ModelClient::on_data(const Expected& expected, const Value& reply) {
   }
   check_signature(expected.tag, reply.items.empty() ? reply.text : reply.items[0].text);
   ledger_->acknowledged(expected.tag);
+}
+
+void ModelClient::end_unexecuted() {
+  in_multi_ = false;
+  for (const std::string& tag : queued_) denied(tag);
+  queued_.clear();
+  refused_.clear();
 }
 
 /// EXEC's answer: null, or one answer for each command that was queued, in order.
@@ -391,11 +370,7 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
     case Kind::exec:
       return end_block(reply);
     case Kind::discard:
-      in_multi_ = false;
-      for (const std::string& tag : queued_) denied(tag);
-      queued_.clear();
-      refused_.clear();
-      return;
+      return end_unexecuted();
     case Kind::select:
       db_ = expected.tag;
       return;
@@ -403,7 +378,7 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
       protocol_ = expected.tag == "3" ? 3 : 2;
       return;
     case Kind::get_name:
-      if (!raw_ && reply.text != name_) wrong("it is called " + reply.text + " and not " + name_);
+      if (reply.text != name_) wrong("it is called " + reply.text + " and not " + name_);
       return;
     case Kind::set_name:
       name_ = expected.tag;
@@ -411,8 +386,6 @@ void ModelClient::on_answer(const Expected& expected, const Value& reply) {
     case Kind::reset:
       if (reply.text != "RESET") wrong("RESET answers " + reply.text);
       in_multi_ = false;
-      raw_ = std::any_of(expected_.begin(), expected_.end(),
-                         [](const Expected& later) { return later.kind == Kind::tracking; });
       queued_.clear();
       refused_.clear();
       channels_.clear();

@@ -25,7 +25,6 @@ class ModelClient {
   /// The Engine closed the connection. Broken when nothing the client did explains it.
   [[nodiscard]] bool expects_close() const { return expects_close_; }
   [[nodiscard]] bool owed_nothing() const { return expected_.empty() && inbox_.empty(); }
-  [[nodiscard]] bool is_raw() const { return raw_; }
   [[nodiscard]] std::string describe() const;
 
   std::string unsent;  // said, not yet received by the Engine
@@ -66,7 +65,6 @@ class ModelClient {
   void send(std::initializer_list<std::string_view> words, Kind kind, std::string tag,
             std::size_t frames = 1);
   void on_reply(const resp::Value& reply);
-  bool overtakes_on_raw_link(const resp::Value& reply);
   bool on_message(const resp::Value& reply);
   void on_error(const Expected& expected, const std::string& text);
   void on_answer(const Expected& expected, const resp::Value& reply);
@@ -74,6 +72,7 @@ class ModelClient {
   void on_confirmation(std::deque<Expected>::iterator at, const resp::Value& reply);
   void check_signature(const std::string& tag, const std::string& text) const;
   void end_block(const resp::Value& reply);
+  void end_unexecuted();
   void denied(const std::string& tag) const;
   [[noreturn]] void wrong(const std::string& why) const;
 
@@ -91,7 +90,6 @@ class ModelClient {
   std::string name_;
   std::string block_name_;  // CLIENT SETNAME in the block that is open; empty: none
   int protocol_ = 2;
-  bool raw_ = false;  // has said CLIENT TRACKING
   bool expects_close_ = false;
   bool stopped_speaking_ = false;  // after QUIT and protocol errors nothing is answered
 };

@@ -20,6 +20,7 @@ import tempfile
 import time
 
 from harness import Fairlead, RedisSet, wait_until
+from percentiles import percentile
 from resp_client import Closed, RawClient, ReplyError, encode
 
 THINK_SECONDS = 0.01  # between an answer and the next command: the load is to leave room for what is measured
@@ -156,16 +157,17 @@ def one_failover(redis_set, proxy, kind, count, round_name):
     for server in redis_set.servers:
         if server is not new:
             wait_until(lambda: server.role() == "slave" and server.in_sync(), 60, f"{server.name} to follow")
-    if kind == "kill":
-        time.sleep(max(0.0, struck + 11 - time.monotonic()))  # Sentinel's failover-timeout, twice
-    # With the old master a replica again, what was acknowledged must still be there.
-    result["lost_later"] = judge(writers, new)[0]
+    # With the old master a replica again, what was acknowledged must still be there, all the time until Sentinel would
+    # begin another failover (twice its failover-timeout).
+    result["lost_later"] = 0
+    ready_at = struck + (11 if kind == "kill" else 0)
+
+    def next_may_begin():
+        result["lost_later"] = max(result["lost_later"], judge(writers, new)[0])
+        return time.monotonic() >= ready_at
+
+    wait_until(next_may_begin, 20, "Sentinel to begin another failover")
     return result
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def report(results):
@@ -176,7 +178,7 @@ def report(results):
         print(f"{kind}: {len(mine)} failovers, {sum(r['acked'] for r in mine)} acknowledged")
         for name in ("pause", "outage", "resume"):
             values = [1000 * r[name] for r in mine if r[name] is not None]
-            print(f"  {name:7s} ms: p50 {percentile(values, 0.5):7.1f}  p99 {percentile(values, 0.99):7.1f}  "
+            print(f"  {name:7s} ms: p50 {percentile(values, 50):7.1f}  p99 {percentile(values, 99):7.1f}  "
                   f"max {max(values):7.1f}")
         errors = sum((r["errors"] for r in mine), collections.Counter())
         print(f"  errors {dict(errors)}, disconnects {sum(r['closed'] for r in mine)}, "

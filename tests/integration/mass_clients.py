@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+from children import end_child
 from resp_client import encode
 
 RECEIVE_BYTES = 4096
@@ -91,13 +92,7 @@ def mass_clients(port, count, repeat, *command):
     try:
         yield process
     finally:
-        process.stdin.close()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        end_child(process, 20)
 
 
 def main():

@@ -8,12 +8,14 @@ import json
 import os
 import pathlib
 import re
+import select
 import threading
 import time
 import unittest
 
 from harness import Process, TestCase, wait_until
 from mass_clients import MassClients, mass_clients
+from percentiles import percentile
 from resp_client import RawClient, encode
 
 FULL = os.environ.get("FAIRLEAD_SCALE") == "full"
@@ -62,12 +64,9 @@ def latencies_ms(client, seconds, pause=0.002):
         if client.command("GET", "small") != b"value":
             raise AssertionError("the healthy client was given something else")
         found.append((time.monotonic() - begun) * 1e3)
-        time.sleep(pause)
+        if select.select([client.socket], [], [], pause)[0]:
+            raise AssertionError("the healthy client was given more than it asked for")
     return sorted(found)
-
-
-def percentile(sorted_values, fraction):
-    return sorted_values[min(len(sorted_values) - 1, int(len(sorted_values) * fraction))]
 
 
 def metric(proxy, name):
@@ -116,7 +115,7 @@ class Scale(TestCase):
             with PeakMemory(proxy.process) as memory:
                 attacked += self.under_attack(proxy, healthy)
             peak = max(peak, memory.bytes)
-        p99 = {name: percentile(sorted(values), 0.99) for name, values in
+        p99 = {name: percentile(values, 99) for name, values in
                (("alone", alone), ("busy_server", busy), ("attacked", attacked))}
         self.tell(clients=CLIENTS, cap_mib=cap >> 20, base_mib=round(base / 2**20, 1), peak_mib=round(peak / 2**20, 1),
                   closed_at_memory=metric(proxy, "fairlead_limit_memory_total"), worst_ms=round(max(attacked), 1),

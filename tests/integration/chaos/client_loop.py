@@ -105,6 +105,7 @@ class ClientLoop(threading.Thread):
         self.order = itertools.count()
         self.stopping = threading.Event()
         self.failure = None  # an error of a script itself
+        self.failed = threading.Event()
 
     def add(self, client):
         """Connects a client; it begins when the thread is started."""
@@ -131,6 +132,7 @@ class ClientLoop(threading.Thread):
                 self._turn()
         except Exception as error:  # pylint: disable=broad-except
             self.failure = error
+            self.failed.set()
             raise
         finally:
             for client in self.clients:
@@ -141,6 +143,10 @@ class ClientLoop(threading.Thread):
         """Ends every client after the command in flight. A client that is still not answered then has a `waiting`."""
         self.stopping.set()
         self.join(30)
+        self.blame()
+
+    def blame(self):
+        """Raises what a client's script raised."""
         if self.failure:
             raise AssertionError(f"a client's script failed: {self.failure!r}") from self.failure
 

@@ -62,8 +62,9 @@ class Stage:
         return wait_until(lambda: self.observer.promoted_after(self.faults[-1]), timeout, "a promotion")
 
     def last(self, seconds):
-        """The fault lasts so long; this is its length, not a wait for something."""
-        time.sleep(seconds)
+        """The fault lasts so long, with the clients at work; one whose script fails ends it at once."""
+        if self.load.loop.failed.wait(seconds):
+            self.load.loop.blame()
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------

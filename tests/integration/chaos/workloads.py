@@ -248,8 +248,7 @@ class Load:
         before = {client.name: len(client.acknowledged) for client in self.busy()}
 
         def answered():
-            if self.loop.failure:
-                raise AssertionError(f"a client's script failed: {self.loop.failure!r}")
+            self.loop.blame()
             return all(c.broken or len(c.acknowledged) >= before[c.name] + 2 for c in self.busy())
         wait_until(answered, timeout, "every client to be answered again")
 

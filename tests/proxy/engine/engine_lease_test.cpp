@@ -39,6 +39,27 @@ TEST_CASE("a transaction has a link of its own, from WATCH to EXEC") {
   }
 }
 
+TEST_CASE("in a transaction the link bears its client's name, and it is told once") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "CLIENT SETNAME me\r\nMULTI\r\nMULTI\r\nCLIENT GETNAME\r\nEXEC\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"CLIENT SETNAME me", "MULTI", "MULTI", "CLIENT GETNAME", "EXEC"});
+  world.take(client);
+  world.feed(lease, "+OK\r\n+OK\r\n-ERR MULTI calls can not be nested\r\n+QUEUED\r\n*1\r\n$2\r\nme\r\n");
+  CHECK(world.take(client) == "+OK\r\n-ERR MULTI calls can not be nested\r\n+QUEUED\r\n*1\r\n$2\r\nme\r\n");
+  world.take(lease);
+
+  SECTION("again it is known") {
+    world.feed(client, "MULTI\r\n");
+    CHECK(world.got(lease) == Strings{"MULTI"});
+  }
+  SECTION("the next client has none") {
+    world.feed(world.client(), "MULTI\r\n");
+    CHECK(world.got(lease) == Strings{"CLIENT SETNAME ", "MULTI"});
+  }
+}
+
 TEST_CASE("between WATCH and EXEC nobody else gets the link") {
   ReadyWorld world;
   const ConnId client = world.client();
