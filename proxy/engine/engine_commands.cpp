@@ -26,6 +26,12 @@ bool awaits_confirmation(const Session& session) {
   return false;
 }
 
+/// An EXEC is under way that may give the session another name.
+bool awaits_name(const Session& session) {
+  const SessionExtras* extras = session.extras_or_null();
+  return extras != nullptr && extras->exec_name && session.in_flight > 0;
+}
+
 }  // namespace
 
 void Engine::run(Session& session, TimePoint now) {
@@ -103,8 +109,10 @@ Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
   const bool depends = id == CommandId::multi || (spec != nullptr && spec->affinity == resp::Affinity::local);
   const bool hub_decides = session.subscriber != nullptr && !session.subscriber->pending.empty();
-  if ((hub_decides && !is_subscribe(id)) || (depends && awaits_confirmation(session))) {
-    // Whether the session is a subscriber then decides who answers this, and whether it is refused.
+  if ((hub_decides && !is_subscribe(id)) ||
+      (depends && (awaits_confirmation(session) || awaits_name(session)))) {
+    // Whether the session is a subscriber then decides who answers this, and whether it is refused; or what
+    // it says.
     set_wait(session, Wait::drain);
     return Handled::wait;
   }

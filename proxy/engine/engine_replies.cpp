@@ -322,8 +322,9 @@ void Engine::apply_answer(BackendLink& link, Session& session, Request& request)
   // Whether the database exists is said inside EXEC's reply. The link is in the right one either way: the
   // session keeps it.
   if (executed && request.select_db >= 0) session.mode.db_unknown = true;
-  if (executed && session.extras_or_null() != nullptr && session.extras().exec_name) {
-    session.extras().name = *std::exchange(session.extras().exec_name, std::nullopt);
+  if (request.traits.is_exec && session.extras_or_null() != nullptr) {
+    const std::optional<std::string> name = std::exchange(session.extras().exec_name, std::nullopt);
+    if (executed && name) session.extras().name = *name;
   }
 }
 

@@ -39,6 +39,22 @@ TEST_CASE("a transaction has a link of its own, from WATCH to EXEC") {
   }
 }
 
+TEST_CASE("who asks for its name behind an EXEC that gives it one waits for that") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "MULTI\r\nCLIENT SETNAME me\r\nEXEC\r\nCLIENT GETNAME\r\n");
+  const ConnId lease = world.log_in();
+  CHECK(world.got(lease) == Strings{"MULTI", "CLIENT SETNAME me", "EXEC"});
+  SECTION("executed") {
+    world.feed(lease, "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+    CHECK(world.take(client) == "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n$2\r\nme\r\n");
+  }
+  SECTION("or not") {
+    world.feed(lease, "+OK\r\n+QUEUED\r\n-EXECABORT x\r\n");
+    CHECK(world.take(client) == "+OK\r\n+QUEUED\r\n-EXECABORT x\r\n$-1\r\n");
+  }
+}
+
 TEST_CASE("in a transaction the link bears its client's name, and it is told once") {
   ReadyWorld world;
   const ConnId client = world.client();
