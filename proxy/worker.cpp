@@ -281,6 +281,7 @@ void Worker::on_readable(Stream& stream, const error_code& error) {
     engine_.on_error(id, error.message(), now());
     return;
   }
+  std::size_t received = 0;
   for (int i = 0; i < reads_in_a_row_max; ++i) {
     // The Engine may have closed the stream, or stopped reading, because of what was just read.
     if (find(id) != &stream || stream.reading == engine::Reading::off) return;
@@ -288,7 +289,10 @@ void Worker::on_readable(Stream& stream, const error_code& error) {
     const ssize_t size = ::recv(stream.socket.native_handle(), space.data, space.size, MSG_DONTWAIT);
     if (size > 0) {
       engine_.on_bytes(id, static_cast<std::size_t>(size), now());
+      received += static_cast<std::size_t>(size);
+      const bool whole_frame = id.side == engine::Side::backend || space.size > engine::read_ahead_bytes;
       if (static_cast<std::size_t>(size) < space.size) break;
+      if (!whole_frame && received >= engine::read_ahead_bytes) break;  // now others have their turn
     } else if (size == 0) {
       engine_.on_end_of_file(id, now());
       break;

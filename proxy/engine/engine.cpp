@@ -85,17 +85,24 @@ std::string_view Engine::refusal() {
 }
 
 MutableBytes Engine::read_space(ConnId id) {
+  std::size_t limit = ChunkPool::large_bytes;
   if (id.side == Side::client) {
     Session* session = sessions_.find(id);
     if (session == nullptr) return {};
-    if (session->in.owns_chunk()) return session->in.room(buffers_.chunks, session->reader.bytes_needed());
+    const std::uint64_t needed = session->reader.bytes_needed();
+    if (session->in.owns_chunk()) {
+      MutableBytes space = session->in.room(buffers_.chunks, needed);
+      space.size = std::min<std::size_t>(space.size, std::max<std::uint64_t>(needed, read_ahead_bytes));
+      return space;
+    }
+    limit = read_ahead_bytes;
   } else if (pool_.find(id) == nullptr) {
     return {};
   }
   // Frames and replies that are referenced where they were received keep the chunk; then the next one is
   // taken.
   if (!receive_chunk_.sole_owner()) receive_chunk_ = ChunkRef(buffers_.chunks.take(ChunkPool::large_bytes));
-  return {receive_chunk_->data(), receive_chunk_->capacity};
+  return {receive_chunk_->data(), std::min<std::size_t>(receive_chunk_->capacity, limit)};
 }
 
 void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {

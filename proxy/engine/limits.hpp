@@ -26,7 +26,7 @@ struct Limits {
   std::uint64_t output_buffer_bytes_max = 256ULL
                                           << 20;  // replies a client has not read yet; then it is closed
   std::uint64_t output_unauthenticated_max = 16ULL << 10;  // the same before login, about as Redis
-  std::uint32_t pipeline_depth_max = 1024;        // commands of one client in flight; then it is not read
+  std::uint32_t pipeline_depth_max = 256;         // commands of one client in flight; then it is not read
   std::uint64_t output_pause_bytes = 1ULL << 20;  // unread replies of one client; then its commands wait
   std::uint64_t link_backlog_bytes_max = 16ULL
                                          << 20;  // unwritten commands of one link; then its sessions wait

@@ -47,7 +47,8 @@ HTTP = re.compile(rb"post|host:", re.IGNORECASE)
 
 # The README names both: a message to oneself comes over another connection than the answers, and the server hears a
 # moment after the client that nobody is subscribed any more.
-OWN_MESSAGE = re.compile(rb">[34]\r\n\$[78]\r\n[ps]?message\r\n(?:\$\d+\r\n[^\r]*\r\n){2,3}")
+OWN_MESSAGE = re.compile(rb">3\r\n\$[78]\r\ns?message\r\n(?:\$\d+\r\n[^\r]*\r\n){2}|"
+                         rb">4\r\n\$8\r\npmessage\r\n(?:\$\d+\r\n[^\r]*\r\n){3}")
 HEARD_BY = re.compile(rb":[01]\r\n")
 
 
