@@ -136,14 +136,19 @@ class Strict(TestCase):
 
 
 class RestartedMaster(TestCase):
-    def test_an_empty_one_waits_for_the_operator(self):
-        redis_set = self.redis_set(replicas=1, sentinels=1)
+    def restart(self, **settings):
+        """A master that held a key is killed and is back before Sentinel noticed."""
+        redis_set = self.redis_set(replicas=1, sentinels=1, **settings)
         master = redis_set.servers[0]
         proxy = self.fairlead(redis_set, "--hold", "60s").wait_ready()
         client = self.open(proxy.port, 60)
         self.assertEqual(client.command("SET", "precious", "1"), "OK")
         master.process.kill()
         master.start()
+        return master, proxy, client
+
+    def test_an_empty_one_waits_for_the_operator(self):
+        master, proxy, client = self.restart()
         proxy.wait_log("event=restart_held", "SENTINEL FAILOVER", "USR2")
         client.send(encode("SET", "after", "1"))
         self.assertEqual(client.read_available(), (b"", False))
@@ -153,13 +158,7 @@ class RestartedMaster(TestCase):
         proxy.wait_log("event=restart_accepted", "operator")
 
     def test_one_with_an_append_only_file_is_taken(self):
-        redis_set = self.redis_set(replicas=1, sentinels=1, settings=("appendonly yes", "appendfsync always"))
-        master = redis_set.servers[0]
-        proxy = self.fairlead(redis_set, "--hold", "60s").wait_ready()
-        client = self.open(proxy.port, 60)
-        self.assertEqual(client.command("SET", "precious", "1"), "OK")
-        master.process.kill()
-        master.start()
+        _, proxy, client = self.restart(settings=("appendonly yes", "appendfsync always"))
         self.assertEqual(client.command("GET", "precious"), b"1")
         proxy.wait_log("event=restart_accepted", "append-only file")
 
