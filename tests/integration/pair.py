@@ -23,6 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 NETWORK = "10.213.7"
 LAN = f"{NETWORK}.1"
 VIP = f"{NETWORK}.100"
+NETWORK_MAC = "02:00:00:d5:07:01"
 PORT = 6379
 OWN_ADDRESS = {"a": f"{NETWORK}.11", "b": f"{NETWORK}.12"}
 
@@ -39,7 +40,7 @@ def why_not():
     """Why this machine cannot run a pair, or None."""
     if os.geteuid() != 0:
         return "a pair needs root, to make network namespaces"
-    for program in ("keepalived", "ip", "nsenter", "unshare"):
+    for program in ("keepalived", "ip", "bridge", "nsenter", "unshare"):
         if not any(os.access(os.path.join(folder, program), os.X_OK)
                    for folder in os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/sbin"]):
             return f"{program} is not installed"
@@ -67,7 +68,9 @@ def become_the_network():
     if _libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "stp_state", "0")
+    # With an address of its own, a bridge does not take the lowest one of its ports: when that port left, the clients'
+    # host would get another hardware address, and the new owner would send its answers to the old one for a second.
+    run("ip", "link", "add", "br0", "address", NETWORK_MAC, "type", "bridge", "forward_delay", "0", "stp_state", "0")
     run("ip", "addr", "add", f"{LAN}/24", "dev", "br0")
     run("ip", "link", "set", "br0", "up")
 
@@ -197,14 +200,18 @@ class Host:
         return f" {VIP}/" in run(*self.inside, "ip", "-o", "-4", "addr", "show", "dev", "eth0")
 
     def cut(self):
-        """Silently: the link stays up, and nothing comes through."""
-        run("ip", "link", "set", self.port_name, "nomaster")
+        """Silently: the link stays up, and nothing comes through. The port stays one of the bridge's: outside of it,
+        the network would answer there by itself."""
+        run("bridge", "link", "set", "dev", self.port_name, "state", "disabled")
+
+    def heal(self):
+        run("bridge", "link", "set", "dev", self.port_name, "state", "forwarding")
 
     def pull_plug(self):
         run("ip", "link", "set", self.port_name, "down")
 
-    def heal(self):
-        run("ip", "link", "set", self.port_name, "master", "br0", "up")
+    def plug_in(self):
+        run("ip", "link", "set", self.port_name, "up")
 
     def stop(self):
         for process in (self.keepalived, self.fairlead, self.holder):

@@ -166,7 +166,7 @@ class Moves(PairCase):
         self.owner.pull_plug()
         self.pair.wait_owner(self.standby)
         self.pair.wait_serving()
-        self.owner.heal()
+        self.owner.plug_in()
         self.pair.wait_ready_to_move()
         self.assertEqual(self.pair.owner(), self.standby)
 
