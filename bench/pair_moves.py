@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long clients miss the pair's address when it moves: real keepalived, both hosts in network namespaces.
 
-    bench/pair_moves.py [--fairlead PROGRAM] [--moves 30] [--scenario NAME ...] [--keep]
+    bench/pair_moves.py [--fairlead PROGRAM] [--moves 30] [--scenario NAME ...] [--ipv6] [--keep]
 
 A client begins a connection each 10 ms and asks the master something on it; the outage of a move is the longest time
 between two answers. Prints median, p99 (with 30 moves: the worst) and worst of each kind of move, next to what must
@@ -25,17 +25,20 @@ sys.path.insert(0, str(ROOT / "tests" / "integration"))
 from percentiles import percentile  # noqa: E402
 
 SUBSCRIBERS = 20
+STORM_CLIENTS = 1000
 
 
 class Bench:
     """One pair, moved again and again."""
 
-    def __init__(self, pair_module, harness):
+    def __init__(self, pair_module, herd_module, harness, protocol):
         self.module = pair_module
+        self.herd_module = herd_module
         self.wait_until = harness.wait_until
         self.directory = tempfile.mkdtemp(prefix="fairlead-moves-")
         self.set = pair_module.LanRedisSet(self.directory)
-        self.pair = pair_module.Pair(self.directory, self.set)
+        self.pair = pair_module.Pair(self.directory, self.set, protocol)
+        self.protocol = protocol
         self.figures = {}
 
     def close(self, keep=False):
@@ -54,7 +57,7 @@ class Bench:
     def measure(self, name, cause, mend):
         """One move: `cause(owner)` takes the address away, `mend(owner)` makes the old owner whole again."""
         owner, standby = self.pair.wait_ready_to_move(60)
-        prober = self.module.Prober()
+        prober = self.module.Prober(host=self.protocol.vip)
         try:
             began = time.monotonic()
             cause(owner)
@@ -79,8 +82,20 @@ class Bench:
     def kill_9(self):
         self.measure("kill -9 of fairlead", lambda owner: owner.fairlead.signal(signal.SIGKILL), self.restart)
 
+    def storm(self):
+        """All clients of the owner come back at once. Counted until the last of them is answered."""
+        owner, standby = self.pair.wait_ready_to_move(60)
+        herd = self.herd_module.Herd((self.protocol.vip, self.module.PORT), STORM_CLIENTS)
+        began = time.monotonic()
+        owner.fairlead.signal(signal.SIGKILL)
+        self.wait_until(lambda: herd.served_times(2), 60, "all clients to be served again")
+        self.note(f"{STORM_CLIENTS} clients served again after kill -9", herd.last_served_at() - began)
+        assert not herd.wrong, herd.wrong
+        herd.stop()
+        self.restart(owner, standby)
+
     def sigterm(self):
-        subscribers = [self.module.Subscriber(number) for number in range(SUBSCRIBERS)]
+        subscribers = [self.module.Subscriber(number, self.protocol.vip) for number in range(SUBSCRIBERS)]
         told = {}
 
         def cause(owner):
@@ -107,7 +122,7 @@ class Bench:
 
     def cut(self):
         def mend(owner, _):
-            prober = self.module.Prober()
+            prober = self.module.Prober(host=self.protocol.vip)
             healed = time.monotonic()
             owner.heal()
             self.wait_until(lambda: len(self.pair.owners()) == 1, 20, "one owner")
@@ -127,7 +142,8 @@ class Bench:
             owner.kill_keepalived()
 
         def mend(owner, _):
-            self.module.run(*owner.inside, "ip", "addr", "del", f"{self.module.VIP}/24", "dev", "eth0")
+            address = f"{self.protocol.vip}/{self.protocol.prefix}"
+            self.module.run(*owner.inside, "ip", "addr", "del", address, "dev", "eth0")
             owner.fairlead.wait()
             owner.start_fairlead()
             owner.start_keepalived()
@@ -146,9 +162,10 @@ LIMITS = {
     "one owner after healing": 1.0,
     "outage by healing": 1.0,
     "dead host": 0.8,
+    f"{STORM_CLIENTS} clients served again after kill -9": 0.55,
 }
 SCENARIOS = {"kill": Bench.kill_9, "sigterm": Bench.sigterm, "ready": Bench.ready_file, "hang": Bench.hang,
-             "cut": Bench.cut, "dead": Bench.dead_host}
+             "cut": Bench.cut, "dead": Bench.dead_host, "storm": Bench.storm}
 
 
 def report(figures):
@@ -171,18 +188,21 @@ def main():
     parser.add_argument("--fairlead", help="the program; FAIRLEAD_BIN or build/release/fairlead otherwise")
     parser.add_argument("--moves", type=int, default=30, help="of each kind")
     parser.add_argument("--scenario", action="append", choices=sorted(SCENARIOS), help="only these; repeatable")
+    parser.add_argument("--ipv6", action="store_true", help="the address and the hosts' own ones are IPv6")
     parser.add_argument("--keep", action="store_true", help="keep the logs, and say where they are")
     arguments = parser.parse_args()
     if arguments.fairlead:
         os.environ["FAIRLEAD_BIN"] = str(pathlib.Path(arguments.fairlead).resolve())
     import harness  # pylint: disable=import-outside-toplevel
+    import herd  # pylint: disable=import-outside-toplevel
     import pair  # pylint: disable=import-outside-toplevel
     reason = pair.why_not()
     if reason:
         sys.exit(f"pair_moves: {reason}")
     pair.become_the_network()
-    bench = Bench(pair, harness)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, advert_int 0.2 s")
+    protocol = pair.IPV6 if arguments.ipv6 else pair.IPV4
+    bench = Bench(pair, herd, harness, protocol)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, advert_int 0.2 s, IPv{protocol.version}")
     try:
         for name, scenario in SCENARIOS.items():
             if arguments.scenario and name not in arguments.scenario:

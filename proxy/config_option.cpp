@@ -272,6 +272,10 @@ void add_vrrp(List& list) {
                            [](Options& o) -> std::string& { return o.vrrp.address; }));
   list.push_back(make_name({"vrrp", "instance", "--vrrp-instance"}, "The vrrp_instance in keepalived.conf.",
                            [](Options& o) -> std::string& { return o.vrrp.instance; }));
+  list.push_back(make_count<std::uint32_t>(
+      {"vrrp", "warm-links", "--vrrp-warm-links"},
+      "Links to the master that each worker keeps open for clients to come, up to links-per-server.",
+      {0, 1024}, [](Options& o) -> std::uint32_t& { return o.vrrp.warm_links; }));
   list.push_back(make_text({"vrrp", "interface", "--vrrp-interface"},
                            "For `fairlead keepalived`, as all below: the interface that gets the address.",
                            [](Options& o) -> std::string& { return o.vrrp.interface; }));

@@ -29,6 +29,7 @@ struct VrrpOptions {
   std::string ready_file;
   std::string address;  // that moves, with or without /prefix
   std::string instance = "fairlead";
+  std::uint32_t warm_links = 16;  // of each worker; links-per-server is the limit
   // For `fairlead keepalived` alone.
   std::string interface;
   std::string node_a;

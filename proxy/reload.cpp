@@ -27,6 +27,8 @@ constexpr std::array fixed_options{
     Fixed{
         "proxy", "links-per-server",
         [](Options& to, const Options& from) { to.engine.links_per_server = from.engine.links_per_server; }},
+    Fixed{"vrrp", "warm-links",
+          [](Options& to, const Options& from) { to.vrrp.warm_links = from.vrrp.warm_links; }},
     Fixed{"backend", "master-name",
           [](Options& to, const Options& from) { to.backend.master_name = from.backend.master_name; }},
     Fixed{"failover", "state-dir", [](Options& to, const Options& from) { to.state_dir = from.state_dir; }},

@@ -69,6 +69,8 @@ engine::EngineOptions options_of_worker(const Options& options, unsigned workers
   mine.limits.leased_links_max = std::max<std::uint32_t>(1, mine.limits.leased_links_max / workers);
   mine.program_version = version();
   mine.links_per_server = std::max<std::uint32_t>(1, mine.links_per_server);
+  // One that stands alone meets its clients one by one, and opens links for who comes.
+  mine.warm_links = options.vrrp.in_pair() ? options.vrrp.warm_links : 0;
   return mine;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 namespace fairlead::vrrp {
 namespace {
@@ -32,9 +33,7 @@ bool take_number(std::string_view& text, unsigned max) {
   return true;
 }
 
-enum class Prefix : std::uint8_t { none, allowed };
-
-bool is_ipv4(std::string_view text, Prefix prefix) {
+bool is_ipv4(std::string_view text) {
   for (int part = 0; part < 4; ++part) {
     if (part > 0) {
       if (!text.starts_with('.')) return false;
@@ -42,10 +41,49 @@ bool is_ipv4(std::string_view text, Prefix prefix) {
     }
     if (!take_number(text, 255)) return false;
   }
-  if (text.empty()) return true;
-  if (prefix == Prefix::none || !text.starts_with('/')) return false;
-  text.remove_prefix(1);
-  return take_number(text, 32) && text.empty();
+  return text.empty();
+}
+
+/// RFC 4291, 2.2: groups of one to four hexadecimal digits, of which one run of zeros may be left out. The
+/// forms with an IPv4 address at the end or a zone are of no use here.
+bool is_ipv6(std::string_view text) {
+  constexpr std::string_view hex = "0123456789abcdefABCDEF";
+  bool left_out = text.starts_with("::");
+  if (left_out) text.remove_prefix(2);
+  int groups = 0;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of(hex), text.size());
+    if (digits == 0 || digits > 4) return false;
+    ++groups;
+    text.remove_prefix(digits);
+    if (text.empty()) break;
+    if (text.starts_with("::")) {
+      if (std::exchange(left_out, true)) return false;
+      text.remove_prefix(2);
+    } else if (text.size() > 1 && text.front() == ':') {
+      text.remove_prefix(1);
+    } else {
+      return false;
+    }
+  }
+  return left_out ? groups > 0 && groups < 8 : groups == 8;
+}
+
+enum class Family : std::uint8_t { none, ipv4, ipv6 };
+
+Family family_of(std::string_view host) {
+  if (is_ipv4(host)) return Family::ipv4;
+  return is_ipv6(host) ? Family::ipv6 : Family::none;
+}
+
+/// Of an address with or without a prefix length.
+Family family_with_prefix(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const Family family = family_of(text.substr(0, slash));
+  if (slash == std::string_view::npos) return family;
+  std::string_view length = text.substr(slash + 1);
+  const bool good = take_number(length, family == Family::ipv4 ? 32 : 128) && length.empty();
+  return good ? family : Family::none;
 }
 
 /// Seconds with as many digits as are needed: 0.2, 1, 0.05.
@@ -135,13 +173,19 @@ std::vector<std::string> find_faults(const PairDescription& pair) {
                      (value.empty() ? std::string("is missing") : "is '" + value + "'") + "; write " + what);
   };
   want(is_word(pair.instance), "instance", pair.instance, "a word, for example fairlead");
-  want(is_ipv4(pair.address, Prefix::allowed), "address", pair.address,
-       "the IPv4 address that moves, for example 10.0.0.100/24");
+  const Family family = family_with_prefix(pair.address);
+  want(family != Family::none, "address", pair.address,
+       "the address that moves, for example 10.0.0.100/24 or fd00::100/64");
   want(is_word(pair.interface), "interface", pair.interface, "the interface that gets it, for example eth0");
-  want(is_ipv4(pair.nodes[0], Prefix::none), "node-a", pair.nodes[0],
-       "the own IPv4 address of the first host");
-  want(is_ipv4(pair.nodes[1], Prefix::none), "node-b", pair.nodes[1],
-       "the own IPv4 address of the second host");
+  const auto is_own = [family](const std::string& node) {
+    const Family own = family_of(node);
+    return own != Family::none && (family == Family::none || own == family);
+  };
+  const char* const kind = family == Family::ipv6 ? "IPv6, as 'address' is" : "IPv4, as 'address' is";
+  want(is_own(pair.nodes[0]), "node-a", pair.nodes[0],
+       (std::string("the own address of the first host, ") + kind).c_str());
+  want(is_own(pair.nodes[1]), "node-b", pair.nodes[1],
+       (std::string("the own address of the second host, ") + kind).c_str());
   want(pair.nodes[0].empty() || pair.nodes[0] != pair.nodes[1], "node-b", pair.nodes[1],
        "another address than that of node-a");
   want(is_word(pair.user), "user", pair.user, "the user that runs fairlead");

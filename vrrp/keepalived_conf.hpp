@@ -14,9 +14,9 @@ enum class Node : std::uint8_t { a, b };
 
 struct PairDescription {
   std::string instance;                // the name of the vrrp_instance, the same in the FIFO
-  std::string address;                 // the one that moves, IPv4 with or without /prefix
+  std::string address;                 // the one that moves, with or without /prefix
   std::string interface;               // that has it
-  std::array<std::string, 2> nodes{};  // own addresses of a and b, IPv4
+  std::array<std::string, 2> nodes{};  // own addresses of a and b, of the same family
   std::uint32_t router_id = 51;        // virtual_router_id, 1 to 255, unique in the network
   std::chrono::milliseconds advert_interval{200};
   std::string ready_file;

@@ -280,6 +280,7 @@ bool Engine::end_turn(TimePoint now) {
     run(session, now);
   }
   tend_hubs(now);
+  if (const auto due = warm_due(); due && *due <= now) open_warm_links(now);
   while (!dirty_links_.empty()) {
     BackendLink& link = dirty_links_.front();
     link.dirty_hook.unlink();
@@ -307,6 +308,7 @@ std::optional<TimePoint> Engine::next_deadline() const {
     if (gate_.doubted()) earliest(last_signal_ + signal_repeat);
   } else {
     for (const UserHub& hub : linkless_hubs_) earliest(hub.not_before);
+    if (const auto due = warm_due()) earliest(*due);
   }
   if (pause_.active()) earliest(pause_.until());
   if (!queries_.empty()) earliest(queries_.front().deadline);

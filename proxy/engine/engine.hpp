@@ -22,6 +22,7 @@
 //   engine_clients.cpp   what one client asks about all others
 //   engine_info.cpp      INFO's section, CLIENT PAUSE
 //   engine_telemetry.cpp what is told about clients and commands
+//   engine_warm.cpp      links that are open before anybody needs them
 #pragma once
 
 #include <optional>
@@ -70,6 +71,8 @@ constexpr std::chrono::seconds route_lasted_min{2};
 
 /// How soon the upstream link of subscriptions is tried again when nothing but itself speaks against it.
 constexpr std::chrono::seconds hub_retry_pause{1};
+/// How soon a shared link that was lost without a new route is opened again when no client asks for it.
+constexpr std::chrono::seconds warm_retry_pause{1};
 
 struct HelloArguments;
 
@@ -276,6 +279,11 @@ class Engine {
   void on_hub_lost(UserHub& hub);
   void refuse_hub(UserHub& hub, const std::string& error);
 
+  // engine_warm.cpp
+  void want_warm_links(health::TimePoint from);
+  [[nodiscard]] std::optional<health::TimePoint> warm_due() const;
+  void open_warm_links(health::TimePoint now);
+
   // engine_failover.cpp
   void close_gate(BackendLink& link, health::SignalKind kind, std::string_view detail, health::TimePoint now);
   void send_signal(health::SignalKind kind, const resp::Address& server, std::string_view detail,
@@ -371,6 +379,7 @@ class Engine {
   std::uint64_t queries_asked_ = 0;
   ClientPause pause_;
   ScriptCache scripts_;
+  std::optional<health::TimePoint> warm_wanted_from_;  // links may be missing, to be opened then
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;

@@ -38,6 +38,7 @@ void Engine::on_topology(health::TopologyPtr topology, TimePoint now) {
   const bool steady = shard.state == health::GroupState::steady && shard.route.has_value();
   const bool was_open = gate_.open();
   const bool new_route = steady && pool_.set_route(*shard.route);
+  if (new_route) want_warm_links(now);
   if (gate_.on_topology(*topology_, now)) {
     if (closed_by_reply_ && !new_route) replies_believed_from_ = now + false_alarm_rest;
     closed_by_reply_ = false;
@@ -264,9 +265,10 @@ void Engine::on_link_timer(BackendLink& link, TimePoint now) {
 }
 
 /// The end of a link, whatever the reason: every request in its FIFO is judged by the replay table.
-void Engine::lose(BackendLink& link, TimePoint) {
+void Engine::lose(BackendLink& link, TimePoint now) {
   if (link.state == LinkState::closed) return;
   pool_.forget(link);
+  if (link.route_serial == pool_.route_serial()) want_warm_links(now + warm_retry_pause);
   if (mid_reply(link)) {
     // The client has the beginning of a reply whose end nobody has.
     ++stats_.replies_cut;

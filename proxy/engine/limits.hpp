@@ -58,6 +58,7 @@ struct EngineOptions {
   Limits limits;
   PoolMode pool_mode = PoolMode::multiplex;
   std::uint32_t links_per_server = 1;  // shared links per {server, version, db, user}
+  std::uint32_t warm_links = 0;        // of them, for fairlead's own login: kept open while nobody uses them
   health::Login server_login;          // what fairlead says to Redis
   BlockingReplay blocking_replay = BlockingReplay::again;
   std::chrono::milliseconds slow_min{

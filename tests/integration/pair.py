@@ -5,26 +5,25 @@ process itself is "the network": the bridge, Redis and the clients are in its ow
 meet the machine's own network. Needs root (CAP_SYS_ADMIN, CAP_NET_ADMIN).
 """
 
+import collections
 import ctypes
 import os
 import pathlib
-import selectors
-import socket
 import subprocess
-import threading
 import time
 
 from harness import FAIRLEAD, Process, RedisServer, RedisSet, wait_until
-from resp_client import Closed, RawClient, encode
+from pair_clients import NETWORK, PORT, VIP, Prober, Subscriber, VipClient
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
-NETWORK = "10.213.7"
 LAN = f"{NETWORK}.1"
-VIP = f"{NETWORK}.100"
-PORT = 6379
-OWN_ADDRESS = {"a": f"{NETWORK}.11", "b": f"{NETWORK}.12"}
+NETWORK_MAC = "02:00:00:d5:07:01"
+# What a pair speaks to its clients and between its hosts; Redis is reached by IPv4 in both.
+Protocol = collections.namedtuple("Protocol", "version vip prefix own any_address")
+IPV4 = Protocol(4, VIP, 24, {"a": f"{NETWORK}.11", "b": f"{NETWORK}.12"}, "0.0.0.0")
+IPV6 = Protocol(6, "fd00:d5:7::100", 64, {"a": "fd00:d5:7::11", "b": "fd00:d5:7::12"}, "[::]")
 
 
 def run(*argv):
@@ -39,7 +38,7 @@ def why_not():
     """Why this machine cannot run a pair, or None."""
     if os.geteuid() != 0:
         return "a pair needs root, to make network namespaces"
-    for program in ("keepalived", "ip", "nsenter", "unshare"):
+    for program in ("keepalived", "ip", "bridge", "nsenter", "unshare"):
         if not any(os.access(os.path.join(folder, program), os.X_OK)
                    for folder in os.environ.get("PATH", "").split(":") + ["/usr/sbin", "/sbin"]):
             return f"{program} is not installed"
@@ -67,8 +66,11 @@ def become_the_network():
     if _libc.unshare(CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     run("ip", "link", "set", "lo", "up")
-    run("ip", "link", "add", "br0", "type", "bridge", "forward_delay", "0", "stp_state", "0")
+    # With an address of its own, a bridge does not take the lowest one of its ports: when that port left, the clients'
+    # host would get another hardware address, and the new owner would send its answers to the old one for a second.
+    run("ip", "link", "add", "br0", "address", NETWORK_MAC, "type", "bridge", "forward_delay", "0", "stp_state", "0")
     run("ip", "addr", "add", f"{LAN}/24", "dev", "br0")
+    run("ip", "addr", "add", "fd00:d5:7::1/64", "dev", "br0", "nodad")
     run("ip", "link", "set", "br0", "up")
 
 
@@ -99,22 +101,12 @@ class LanRedisSet(RedisSet):
                        f"{sentinel.name} to see {expected}")
 
 
-class VipClient(RawClient):
-    """A raw connection to the pair's address, or to another of the network."""
-
-    def __init__(self, timeout=10.0, host=VIP):
-        self.socket = socket.create_connection((host, PORT), timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.timeout = timeout
-        self.buffer = bytearray()
-        self.pushes = []
-
-
 class Host:
     """One host: a namespace with an interface, a fairlead and a keepalived."""
 
-    def __init__(self, node, directory, redis_set, advert="200ms"):
+    def __init__(self, node, directory, redis_set, protocol=IPV4):
         self.node = node
+        self.protocol = protocol
         self.directory = pathlib.Path(directory) / f"host-{node}"
         self.directory.mkdir()
         self.port_name = f"host{node}"
@@ -126,22 +118,24 @@ class Host:
         run("ip", "link", "add", self.port_name, "type", "veth", "peer", "name", "eth0", "netns", self.holder.pid)
         run("ip", "link", "set", self.port_name, "master", "br0", "up")
         run(*self.inside, "ip", "link", "set", "lo", "up")
-        run(*self.inside, "ip", "addr", "add", f"{OWN_ADDRESS[node]}/24", "dev", "eth0")
+        for own in (IPV4, IPV6):
+            run(*self.inside, "ip", "addr", "add", f"{own.own[node]}/{own.prefix}", "dev", "eth0", "nodad")
         run(*self.inside, "ip", "link", "set", "eth0", "up")
         self.config = self.directory / "fairlead.toml"
-        self.config.write_text(self.configuration(redis_set, advert))
+        self.config.write_text(self.configuration(redis_set))
         self.fairlead = None
         self.keepalived = None
         self.starts = 0
 
-    def configuration(self, redis_set, advert):
+    def configuration(self, redis_set):
+        own = self.protocol.own
         sentinels = ", ".join(f'"{LAN}:{sentinel.port}"' for sentinel in redis_set.sentinels)
-        return (f'[proxy]\nlisten = ["0.0.0.0:{PORT}"]\nthreads = 2\n'
+        return (f'[proxy]\nlisten = ["{self.protocol.any_address}:{PORT}"]\nthreads = 2\n'
                 f'[backend]\nsentinels = [{sentinels}]\n'
                 f'[stats]\nlisten = ["127.0.0.1:9000"]\n'
                 f'[vrrp]\nready-file = "{self.ready_file}"\nnotify-fifo = "{self.directory}/notify.fifo"\n'
-                f'address = "{VIP}/24"\ninterface = "eth0"\nnode-a = "{OWN_ADDRESS["a"]}"\n'
-                f'node-b = "{OWN_ADDRESS["b"]}"\nuser = "root"\nadvert-interval = "{advert}"\n')
+                f'address = "{self.protocol.vip}/{self.protocol.prefix}"\ninterface = "eth0"\n'
+                f'node-a = "{own["a"]}"\nnode-b = "{own["b"]}"\nuser = "root"\nadvert-interval = "200ms"\n')
 
     # --- fairlead
 
@@ -194,17 +188,25 @@ class Host:
     # --- the network
 
     def has_address(self):
-        return f" {VIP}/" in run(*self.inside, "ip", "-o", "-4", "addr", "show", "dev", "eth0")
+        shown = run(*self.inside, "ip", "-o", f"-{self.protocol.version}", "addr", "show", "dev", "eth0")
+        return f" {self.protocol.vip}/" in shown
+
+    def mac(self):
+        return run(*self.inside, "ip", "-o", "link", "show", "dev", "eth0").split("link/ether ")[1].split()[0]
 
     def cut(self):
-        """Silently: the link stays up, and nothing comes through."""
-        run("ip", "link", "set", self.port_name, "nomaster")
+        """Silently: the link stays up, and nothing comes through. The port stays one of the bridge's: outside of it,
+        the network would answer there by itself."""
+        run("bridge", "link", "set", "dev", self.port_name, "state", "disabled")
+
+    def heal(self):
+        run("bridge", "link", "set", "dev", self.port_name, "state", "forwarding")
 
     def pull_plug(self):
         run("ip", "link", "set", self.port_name, "down")
 
-    def heal(self):
-        run("ip", "link", "set", self.port_name, "master", "br0", "up")
+    def plug_in(self):
+        run("ip", "link", "set", self.port_name, "up")
 
     def stop(self):
         for process in (self.keepalived, self.fairlead, self.holder):
@@ -217,9 +219,10 @@ class Host:
 class Pair:
     """Both hosts, one of which owns the address when the constructor returns."""
 
-    def __init__(self, directory, redis_set, advert="200ms"):
-        self.a = Host("a", directory, redis_set, advert)
-        self.b = Host("b", directory, redis_set, advert)
+    def __init__(self, directory, redis_set, protocol=IPV4):
+        self.protocol = protocol
+        self.a = Host("a", directory, redis_set, protocol)
+        self.b = Host("b", directory, redis_set, protocol)
         self.hosts = (self.a, self.b)
         for host in self.hosts:
             host.start_fairlead()
@@ -251,7 +254,7 @@ class Pair:
     def wait_serving(self, timeout=20.0):
         """Until a command goes through the address to the master and back."""
         def serves():
-            with VipClient(1.0) as client:
+            with VipClient(1.0, self.protocol.vip) as client:
                 return client.command("EXISTS", "pair") in (0, 1)
         wait_until(serves, timeout, "a command through the address")
 
@@ -290,126 +293,5 @@ def last_state(host):
     return state
 
 
-class Prober:
-    """A client that begins a new connection each 10 ms, says one command on it and waits for the answer.
-
-    Attempts overlap: one that hangs does not hide what the next would see. An outage is the longest time between two
-    answers.
-    """
-
-    INTERVAL = 0.010
-    PATIENCE = 1.0
-
-    def __init__(self, *command):
-        self.question = encode(*(command or ("EXISTS", "pair")))
-        self.answers = []  # when each came
-        self.refused = 0
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-        wait_until(lambda: len(self.answers) >= 5, what="the prober's first answers")
-
-    def _run(self):
-        selector = selectors.DefaultSelector()
-        attempts = {}
-        next_at = time.monotonic()
-        while not self.stopping.is_set():
-            now = time.monotonic()
-            if now >= next_at:
-                next_at = max(next_at + self.INTERVAL, now)
-                self._begin(selector, attempts, now)
-            for key, _ in selector.select(max(0.0, next_at - time.monotonic())):
-                self._step(selector, attempts, key.fileobj)
-            for sock, (began, _) in list(attempts.items()):
-                if now - began > self.PATIENCE:
-                    self._end(selector, attempts, sock)
-        for sock in list(attempts):
-            self._end(selector, attempts, sock)
-
-    def _begin(self, selector, attempts, now):
-        sock = socket.socket()
-        sock.setblocking(False)
-        try:
-            sock.connect((VIP, PORT))
-        except BlockingIOError:
-            pass
-        except OSError:
-            sock.close()
-            self.refused += 1
-            return
-        attempts[sock] = (now, "connecting")
-        selector.register(sock, selectors.EVENT_WRITE)
-
-    def _step(self, selector, attempts, sock):
-        began, state = attempts[sock]
-        try:
-            if state == "connecting":
-                sock.send(self.question)
-                attempts[sock] = (began, "asked")
-                selector.modify(sock, selectors.EVENT_READ)
-                return
-            if sock.recv(4096)[:1] in (b":", b"+", b"$"):
-                self.answers.append(time.monotonic())
-            else:
-                self.refused += 1
-        except OSError:
-            self.refused += 1
-        self._end(selector, attempts, sock)
-
-    @staticmethod
-    def _end(selector, attempts, sock):
-        selector.unregister(sock)
-        # With a reset: thousands of connections in TIME_WAIT would fill the ports.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        sock.close()
-        del attempts[sock]
-
-    def answered_since(self, moment):
-        return bool(self.answers) and self.answers[-1] > moment
-
-    def outage(self, since, until=None):
-        """The longest time without an answer that overlaps `since`..`until`."""
-        answers = list(self.answers)
-        longest = 0.0
-        for before, after in zip(answers, answers[1:]):
-            if after >= since and (until is None or before <= until):
-                longest = max(longest, after - before)
-        return longest
-
-    def stop(self):
-        self.stopping.set()
-        self.thread.join(10)
-
-
-class Subscriber:
-    """A client that says nothing after SUBSCRIBE, and notes when and how its connection ended."""
-
-    def __init__(self, number):
-        self.client = VipClient(30.0)
-        self.client.command("SUBSCRIBE", f"channel-{number}")
-        self.ended_at = None
-        self.how = None
-        self.thread = threading.Thread(target=self._wait, daemon=True)
-        self.thread.start()
-
-    def _wait(self):
-        try:
-            data = self.client.socket.recv(1)
-            self.how = "end of file" if not data else f"data {data!r}"
-        except socket.timeout:
-            self.how = "nothing"
-        except OSError as error:
-            self.how = type(error).__name__
-        self.ended_at = time.monotonic()
-
-    def close(self):
-        try:
-            self.client.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.thread.join(5)
-        self.client.close()
-
-
-__all__ = ["Closed", "Host", "LAN", "LanRedisSet", "Pair", "Prober", "Subscriber", "VIP", "VipClient",
+__all__ = ["Host", "IPV4", "IPV6", "LAN", "LanRedisSet", "PORT", "Pair", "Prober", "Subscriber", "VIP", "VipClient",
            "become_the_network", "last_state", "run", "why_not"]

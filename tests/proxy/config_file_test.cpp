@@ -81,6 +81,7 @@ ready-file = "/run/x/ready"
 notify-fifo = "/run/x/fifo"
 address = "10.0.0.100/24"
 instance = "cache"
+warm-links = 3
 interface = "eth7"
 node-a = "10.0.0.11"
 node-b = "10.0.0.12"
@@ -147,6 +148,7 @@ format = "json"
   CHECK(options.vrrp.notify_fifo == "/run/x/fifo");
   CHECK(options.vrrp.host() == "10.0.0.100");
   CHECK(options.vrrp.instance == "cache");
+  CHECK(options.vrrp.warm_links == 3);
   CHECK(options.vrrp.interface == "eth7");
   CHECK(options.vrrp.node_a == "10.0.0.11");
   CHECK(options.vrrp.node_b == "10.0.0.12");
@@ -257,7 +259,8 @@ TEST_CASE("what the pair needs") {
         Errors{"fairlead.toml:4:1: 'address' in [vrrp] is 'vip'; write an address such as 10.0.0.100 or "
                "10.0.0.100/24"});
   CHECK(errors_of("[vrrp]\nnotify-fifo = \"/run/x\"") ==
-        Errors{"fairlead.toml:4:1: 'notify-fifo' in [vrrp] needs 'address', to know which clients an owner loses"});
+        Errors{"fairlead.toml:4:1: 'notify-fifo' in [vrrp] needs 'address', to know which clients an owner "
+               "loses"});
   CHECK(errors_of("[vrrp]\naddress = \"fd00::100/64\"\nnotify-fifo = \"/run/x\"") == Errors{});
 }
 

@@ -60,6 +60,27 @@ TEST_CASE("the nodes differ in what must differ and in nothing else") {
   CHECK(different[4] == "    10.0.0.12 |    10.0.0.11");
 }
 
+TEST_CASE("a pair of IPv6") {
+  PairDescription pair = description();
+  for (const char* good :
+       {"fd00::100/64", "fd00::100", "1:2:3:4:5:6:7:8/128", "::100", "FD00:0:0:1::", "2001:db8::1:0"}) {
+    CAPTURE(good);
+    pair.address = good;
+    pair.nodes = {"fd00::11", "fd00::12"};
+    CHECK(find_faults(pair).empty());
+    CHECK(has(render(pair, Node::b), "    " + std::string(good) + " dev eth0"));
+    CHECK(has(render(pair, Node::b), "  unicast_src_ip fd00::12"));
+  }
+  pair.nodes[1] = "10.0.0.12";
+  CHECK(find_faults(pair) ==
+        std::vector<std::string>{
+            "'node-b' in [vrrp] is '10.0.0.12'; write the own address of the second host, IPv6, as "
+            "'address' is"});
+  pair = description();
+  pair.nodes[0] = "fd00::11";
+  CHECK(find_faults(pair).size() == 1);
+}
+
 TEST_CASE("intervals as keepalived writes seconds") {
   PairDescription pair = description();
   const auto advert = [&pair](int ms) {
@@ -80,11 +101,13 @@ TEST_CASE("every missing or wrong value is named with its remedy, all at once") 
   };
   using Faults = std::vector<std::string>;
   for (const char* wrong :
-       {"10.0.0", "10.0.0.256", "10.0.0.1.2", "10.0.0.100/33", "10.0.0.100/", "host", "::1"}) {
+       {"10.0.0", "10.0.0.256", "10.0.0.1.2", "10.0.0.100/33", "10.0.0.100/", "host", "fd00::100/129",
+        "fd00::1::2", "fd00:", ":1", "::", ":::1", "fd00::12345", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9",
+        "1:2:3:4:5:6:7::8", "fe80::1%eth0", "fd00::100/"}) {
     CAPTURE(wrong);
     CHECK(faults_with([&](auto& pair) { pair.address = wrong; }) ==
           Faults{"'address' in [vrrp] is '" + std::string(wrong) +
-                 "'; write the IPv4 address that moves, for example 10.0.0.100/24"});
+                 "'; write the address that moves, for example 10.0.0.100/24 or fd00::100/64"});
   }
   CHECK(faults_with([](auto& pair) { pair.nodes[1] = pair.nodes[0]; }) ==
         Faults{"'node-b' in [vrrp] is '10.0.0.11'; write another address than that of node-a"});
