@@ -1,9 +1,12 @@
 #include "vrrp/keepalived_conf.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <charconv>
+#include <string>
 #include <string_view>
-#include <utility>
 
 namespace fairlead::vrrp {
 namespace {
@@ -33,47 +36,15 @@ bool take_number(std::string_view& text, unsigned max) {
   return true;
 }
 
-bool is_ipv4(std::string_view text) {
-  for (int part = 0; part < 4; ++part) {
-    if (part > 0) {
-      if (!text.starts_with('.')) return false;
-      text.remove_prefix(1);
-    }
-    if (!take_number(text, 255)) return false;
-  }
-  return text.empty();
-}
-
-/// RFC 4291, 2.2: groups of one to four hexadecimal digits, of which one run of zeros may be left out. The
-/// forms with an IPv4 address at the end or a zone are of no use here.
-bool is_ipv6(std::string_view text) {
-  constexpr std::string_view hex = "0123456789abcdefABCDEF";
-  bool left_out = text.starts_with("::");
-  if (left_out) text.remove_prefix(2);
-  int groups = 0;
-  while (!text.empty()) {
-    const std::size_t digits = std::min(text.find_first_not_of(hex), text.size());
-    if (digits == 0 || digits > 4) return false;
-    ++groups;
-    text.remove_prefix(digits);
-    if (text.empty()) break;
-    if (text.starts_with("::")) {
-      if (std::exchange(left_out, true)) return false;
-      text.remove_prefix(2);
-    } else if (text.size() > 1 && text.front() == ':') {
-      text.remove_prefix(1);
-    } else {
-      return false;
-    }
-  }
-  return left_out ? groups > 0 && groups < 8 : groups == 8;
-}
-
 enum class Family : std::uint8_t { none, ipv4, ipv6 };
 
 Family family_of(std::string_view host) {
-  if (is_ipv4(host)) return Family::ipv4;
-  return is_ipv6(host) ? Family::ipv6 : Family::none;
+  const std::string text(host);
+  in_addr v4{};
+  in6_addr v6{};
+  if (::inet_pton(AF_INET, text.c_str(), &v4) == 1) return Family::ipv4;
+  const bool good = ::inet_pton(AF_INET6, text.c_str(), &v6) == 1 && !IN6_IS_ADDR_UNSPECIFIED(&v6);
+  return good ? Family::ipv6 : Family::none;
 }
 
 /// Of an address with or without a prefix length.

@@ -201,13 +201,15 @@ class RedisSet:
     """A master, replicas and Sentinels, ready when the constructor returns."""
 
     MASTER = "mymaster"
+    HOST = "127.0.0.1"  # by which they reach each other
 
-    def __init__(self, directory, replicas=2, sentinels=3, settings=(), password=None):
+    def __init__(self, directory, replicas=2, sentinels=3, settings=(), password=None, sentinel_settings=()):
         self.directory = directory
         self.password = password
+        self.sentinel_settings = sentinel_settings
         self.servers = [RedisServer("redis-1", directory, settings, password=password)]
         for number in range(2, replicas + 2):
-            own = [*settings, f"replicaof 127.0.0.1 {self.servers[0].port}"]
+            own = [*settings, f"replicaof {self.HOST} {self.servers[0].port}"]
             self.servers.append(RedisServer(f"redis-{number}", directory, own, password=password))
         for replica in self.servers[1:]:
             wait_until(replica.in_sync, what=f"{replica.name} to be in sync")
@@ -216,7 +218,8 @@ class RedisSet:
             self.start_sentinels(sentinels)
 
     def start_sentinels(self, count=3, down_after_ms=1000):
-        settings = [f"sentinel monitor {self.MASTER} 127.0.0.1 {self.servers[0].port} {count // 2 + 1}",
+        settings = [*self.sentinel_settings,
+                    f"sentinel monitor {self.MASTER} {self.HOST} {self.servers[0].port} {count // 2 + 1}",
                     f"sentinel down-after-milliseconds {self.MASTER} {down_after_ms}",
                     f"sentinel failover-timeout {self.MASTER} 5000",
                     f"sentinel parallel-syncs {self.MASTER} 2"]

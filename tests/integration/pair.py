@@ -12,7 +12,7 @@ import pathlib
 import subprocess
 import time
 
-from harness import FAIRLEAD, Process, RedisServer, RedisSet, wait_until
+from harness import FAIRLEAD, Process, RedisSet, wait_until
 from pair_clients import NETWORK, PORT, VIP, Prober, Subscriber, VipClient
 
 CLONE_NEWNET = 0x40000000
@@ -77,28 +77,12 @@ def become_the_network():
 class LanRedisSet(RedisSet):
     """A set whose servers and Sentinels are reached by the network's address."""
 
+    HOST = LAN
     COMMON = [f"bind 127.0.0.1 {LAN}", "protected-mode no"]
 
     def __init__(self, directory, replicas=1, sentinels=3):
-        self.directory = directory
-        self.password = None
-        own = [*self.COMMON, f"replica-announce-ip {LAN}"]
-        self.servers = [RedisServer("redis-1", directory, own)]
-        for number in range(2, replicas + 2):
-            self.servers.append(RedisServer(f"redis-{number}", directory,
-                                            [*own, f"replicaof {LAN} {self.servers[0].port}"]))
-        for replica in self.servers[1:]:
-            wait_until(replica.in_sync, what=f"{replica.name} to be in sync")
-        settings = [*self.COMMON, f"sentinel announce-ip {LAN}",
-                    f"sentinel monitor {self.MASTER} {LAN} {self.servers[0].port} {sentinels // 2 + 1}",
-                    f"sentinel down-after-milliseconds {self.MASTER} 1000",
-                    f"sentinel failover-timeout {self.MASTER} 5000"]
-        self.sentinels = [RedisServer(f"sentinel-{number}", directory, settings, sentinel=True)
-                          for number in range(1, sentinels + 1)]
-        expected = f"slaves={replicas},sentinels={sentinels}"
-        for sentinel in self.sentinels:
-            wait_until(lambda: expected in sentinel.info("sentinel").get("master0", ""), 20,
-                       f"{sentinel.name} to see {expected}")
+        super().__init__(directory, replicas, sentinels, [*self.COMMON, f"replica-announce-ip {LAN}"],
+                         sentinel_settings=[*self.COMMON, f"sentinel announce-ip {LAN}"])
 
 
 class Host:
