@@ -46,10 +46,11 @@ class Keeper {
     if (pid_ == 0) keep(path, pause);
     ::close(ends_[0]);
   }
+  /// Its guard has done its work then: nobody writes into the folder any more.
   ~Keeper() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
     ::close(ends_[1]);
+    ::kill(pid_, SIGCONT);
+    ::waitpid(pid_, nullptr, 0);
   }
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
