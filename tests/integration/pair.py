@@ -138,7 +138,8 @@ class Host:
         sentinels = ", ".join(f'"{LAN}:{sentinel.port}"' for sentinel in redis_set.sentinels)
         return (f'[proxy]\nlisten = ["0.0.0.0:{PORT}"]\nthreads = 2\n'
                 f'[backend]\nsentinels = [{sentinels}]\n'
-                f'[stats]\nlisten = ["127.0.0.1:9000"]\n'
+                f'[stats]\nlisten = ["127.0.0.1:9000"]\nadmin = true\n'
+                f'[console]\nlisten = ["unix:{self.directory}/console.sock"]\n'
                 f'[vrrp]\nready-file = "{self.ready_file}"\nnotify-fifo = "{self.directory}/notify.fifo"\n'
                 f'address = "{VIP}/24"\ninterface = "eth0"\nnode-a = "{OWN_ADDRESS["a"]}"\n'
                 f'node-b = "{OWN_ADDRESS["b"]}"\nuser = "root"\nadvert-interval = "{advert}"\n')
@@ -157,6 +158,10 @@ class Host:
         done = subprocess.run([*self.inside, FAIRLEAD, "check", "--config", str(self.config)], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
         return done.returncode, done.stdout.strip(), time.monotonic() - started
+
+    def console(self, *words):
+        """What the console of this host answers; its socket is a file, so it is reached from everywhere."""
+        return run("redis-cli", "-s", self.directory / "console.sock", *words)
 
     def metrics(self):
         """All samples, over a connection from inside the host."""
@@ -411,5 +416,5 @@ class Subscriber:
         self.client.close()
 
 
-__all__ = ["Closed", "Host", "LAN", "LanRedisSet", "Pair", "Prober", "Subscriber", "VIP", "VipClient",
+__all__ = ["Closed", "Host", "LAN", "LanRedisSet", "OWN_ADDRESS", "Pair", "Prober", "Subscriber", "VIP", "VipClient",
            "become_the_network", "last_state", "run", "why_not"]
