@@ -57,7 +57,7 @@ std::string told_by(const OperatorOrder& order, const AdminSnapshot& s) {
 std::string when_not_ready(const AdminSnapshot& s) {
   std::string text = s.not_ready;
   if (!s.outages.empty() && s.outages.front().ongoing && !s.outages.front().cause.empty()) {
-    text = "No confirmed master. " + s.outages.front().cause;
+    text = "No confirmed master: " + s.outages.front().cause;
   }
   if (s.held.now > 0) text += fmt::format("; {} clients wait", s.held.now);
   return text;
