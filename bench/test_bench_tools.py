@@ -3,6 +3,7 @@
 import unittest
 import xml.dom.minidom
 
+import admin_cost
 import plot
 import report
 import workloads
@@ -42,6 +43,17 @@ class Report(unittest.TestCase):
     def test_every_goal_has_its_workload(self):
         for name in report.GOALS:
             self.assertIn("goals", workloads.choose([name], [])[0].sets)
+
+
+class AdminCost(unittest.TestCase):
+    def test_ratios_are_taken_between_neighbours(self):
+        rounds = [{admin_cost.SILENT: {"rps": 100, "control_ms_per_s": 0}, admin_cost.WATCHED: {"rps": 99, "control_ms_per_s": 4}},
+                  {admin_cost.SILENT: {"rps": 50, "control_ms_per_s": 2}, admin_cost.WATCHED: {"rps": 49, "control_ms_per_s": 4}}]
+        summary = admin_cost.summarise(rounds)
+        self.assertEqual(summary["rps"]["ratio"], (0.985, 0.98, 0.99))
+        self.assertEqual(summary["rps"]["silent"], 75)
+        self.assertEqual(summary["control_ms_per_s"]["ratio"], (2, 2, 2))
+        self.assertNotIn("p50_ms", summary)
 
 
 class Plot(unittest.TestCase):

@@ -203,7 +203,8 @@ Verdict Arbiter::verdict_of_roles() const {
   std::vector<resp::Address> masters;
   for (const auto& address : options_.servers) {
     const bool current = route_ && route_->address == address;
-    if (!current && says_master(address) && !rogues_.contains(address)) masters.push_back(address);
+    if (current || rogues_.contains(address) || standing_of(address) != Standing::ready) continue;
+    if (says_master(address)) masters.push_back(address);
   }
   if (masters.size() > 1) return {std::nullopt, std::nullopt, true};
   if (masters.empty()) return {};
@@ -375,6 +376,7 @@ void Arbiter::adopt(const resp::Address& address, std::uint64_t term, const Serv
   turned_.clear();
   memory_.reset();
   rogues_.erase(route_->address);
+  overrule_standing(route_->address);
   transition(GroupState::steady, now);
   if (commands_run_id_ != report.run_id) {
     commands_run_id_ = report.run_id;
@@ -397,8 +399,8 @@ void Arbiter::note_election(const resp::Address& sentinel, const SentinelReport&
   say(EventKind::election_started, Severity::info, sentinel,
       "Sentinel " + to_string(sentinel) + (elected ? " leads" : " begins") + " a failover of " +
           to_string(route_->address));
-  // At the first word: an ordered failover promotes two to three of Sentinel's rounds later, and the earlier the
-  // gate closes the surer what is in flight is answered and replicated by then.
+  // At the first word: an ordered failover promotes two to three of Sentinel's rounds later, and the earlier
+  // the gate closes the surer what is in flight is answered and replicated by then.
   suspect("Sentinel " + to_string(sentinel) +
               (elected ? " leads a failover of it" : " asks for votes to fail it over"),
           now);

@@ -66,6 +66,10 @@ class Arbiter {
   [[nodiscard]] Outcome on_commands(const resp::Address& address, const resp::Value& reply, TimePoint now);
   /// The operator trusts a restarted master as it is. No effect in any other state.
   [[nodiscard]] Outcome on_restart_accepted(TimePoint now);
+  /// Why the operator cannot give this server that standing, and what to do instead; empty: on_standing() may
+  /// be called.
+  [[nodiscard]] std::string why_not(const resp::Address& address, Standing standing) const;
+  [[nodiscard]] Outcome on_standing(const resp::Address& address, Standing standing, TimePoint now);
   /// Other options of the same kind (Sentinels, or servers); the route stays.
   [[nodiscard]] Outcome on_options(Options options, TimePoint now);
   /// To be called about every probe interval of the present pace: bounds run out, reports fall due.
@@ -173,6 +177,7 @@ class Arbiter {
   [[nodiscard]] std::chrono::milliseconds lease_length() const;
   [[nodiscard]] Verdict not_below_memory(Verdict verdict, const std::vector<Vote>& votes) const;
   void note_route();
+  void overrule_standing(const resp::Address& address);
 
   // arbiter_view.cpp: what is watched, what is counted, what is published and said.
   [[nodiscard]] bool with_sentinels() const { return !options_.sentinels.empty(); }
@@ -180,6 +185,7 @@ class Arbiter {
   [[nodiscard]] std::size_t known_sentinels() const;
   [[nodiscard]] Hearing hearing() const;
   [[nodiscard]] bool says_master(const resp::Address& address) const;
+  [[nodiscard]] Standing standing_of(const resp::Address& address) const;
   [[nodiscard]] bool is_rogue(const resp::Address& address) const;
   [[nodiscard]] bool majority_is_ok() const;
   void refresh_watch();
@@ -217,6 +223,7 @@ class Arbiter {
   SentinelReports sentinel_reports_;
   std::map<resp::Address, Election> elections_;
   std::map<resp::Address, std::string> rogues_;  // said master beside a steady route, until they say replica
+  std::map<resp::Address, Standing> standings_;  // those that are not ready, by the operator's word
   std::shared_ptr<const resp::CommandTable> commands_;
   std::string commands_run_id_;  // the process the table was asked of
 

@@ -131,6 +131,55 @@ void Arbiter::note_route() {
   outcome_.remember = std::move(now);
 }
 
+// --- The operator's word about servers
+
+std::string Arbiter::why_not(const resp::Address& address, Standing standing) const {
+  const std::string name = to_string(address);
+  if (!server_reports_.contains(address)) return "there is no server " + name + "; SHOW SERVERS lists them";
+  if (standing == Standing::ready) return {};
+  const bool is_route = route_ && route_->address == address;
+  const bool becomes_route =
+      (target_ && target_->address == address) || (candidate_ && *candidate_ == address);
+  if (is_route && with_sentinels()) {
+    return name + " is the master; FAILOVER makes a replica the master first";
+  }
+  if (is_route) return name + " is the master; make another server the master first (REPLICAOF)";
+  if (becomes_route) return name + " is about to be the master; wait until that is settled";
+  if (standing == Standing::drain && with_sentinels()) {
+    return name +
+           " is a replica, and no commands go to replicas: there is nothing to drain; MAINT says that "
+           "it may be down";
+  }
+  return {};
+}
+
+Arbiter::Outcome Arbiter::on_standing(const resp::Address& address, Standing standing, TimePoint now) {
+  if (!why_not(address, standing).empty() || standing_of(address) == standing) return {};
+  std::string text = to_string(address);
+  if (standing == Standing::ready) {
+    standings_.erase(address);
+    text += " is READY again";
+  } else {
+    standings_[address] = standing;
+    text += standing == Standing::maint ? " is in MAINT" : " is in DRAIN";
+    text += with_sentinels() ? ": that it is down is meant; Sentinel may still promote it, which CONFIG SET "
+                               "replica-priority 0 on it prevents"
+                             : ": it is not followed as a master until it is READY";
+  }
+  say(EventKind::server_standing, Severity::info, address, std::move(text));
+  evaluate(now);
+  return finish(now);
+}
+
+/// The Sentinels' word is stronger than the operator's mark: their master is the only one that there is.
+void Arbiter::overrule_standing(const resp::Address& address) {
+  if (standings_.erase(address) == 0) return;
+  say(EventKind::server_standing, Severity::warning, address,
+      to_string(address) +
+          " is the master now, so it is READY again: the Sentinels promoted it although it "
+          "was in MAINT");
+}
+
 // --- Options
 
 Arbiter::Outcome Arbiter::on_options(Options options, TimePoint now) {
@@ -143,6 +192,7 @@ Arbiter::Outcome Arbiter::on_options(Options options, TimePoint now) {
       const bool wanted = std::find(list.begin(), list.end(), entry.first) != list.end();
       return !wanted && !(route_ && route_->address == entry.first);
     });
+    std::erase_if(standings_, [&](const auto& entry) { return !server_reports_.contains(entry.first); });
   }
   refresh_watch();
   outcome_.watch_changed = true;

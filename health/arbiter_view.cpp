@@ -26,7 +26,7 @@ bool same_but_offsets(const Topology& left, const Topology& right) {
   };
   const auto same_server = [](const ServerView& a, const ServerView& b) {
     return a.address == b.address && a.role == b.role && a.reachable == b.reachable && a.rogue == b.rogue &&
-           a.run_id == b.run_id && a.last_error == b.last_error;
+           a.run_id == b.run_id && a.last_error == b.last_error && a.standing == b.standing;
   };
   const auto same_sentinel = [](const SentinelView& a, const SentinelView& b) {
     return a.address == b.address && a.reachable == b.reachable && a.usable == b.usable &&
@@ -93,6 +93,11 @@ Hearing Arbiter::hearing() const {
 bool Arbiter::says_master(const resp::Address& address) const {
   const auto found = server_reports_.find(address);
   return found != server_reports_.end() && found->second.reachable && found->second.role == Role::master;
+}
+
+Standing Arbiter::standing_of(const resp::Address& address) const {
+  const auto found = standings_.find(address);
+  return found == standings_.end() ? Standing::ready : found->second;
 }
 
 bool Arbiter::is_rogue(const resp::Address& address) const {
@@ -164,6 +169,7 @@ void Arbiter::refresh_servers() {
       std::erase_if(server_reports_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   std::erase_if(rogues_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   std::erase_if(turned_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  std::erase_if(standings_, [&](const auto& entry) { return !wanted.contains(entry.first); });
   if (dropped > 0) outcome_.watch_changed = true;
 }
 
@@ -206,6 +212,11 @@ void Arbiter::report_waiting(TimePoint now) {
             "it was made "
             "a replica, or when fairlead is started again";
   }
+  for (const auto& [address, standing] : standings_) {
+    if (with_sentinels() || !says_master(address)) continue;
+    text += "; " + to_string(address) + " says master, but the operator keeps it out (" +
+            health::to_string(standing) + "); READY lets it be followed";
+  }
   say(EventKind::no_master_waiting, Severity::error, waiting.wanted.value_or(resp::Address{}),
       std::move(text));
 }
@@ -227,6 +238,7 @@ Topology Arbiter::draw() const {
     view.role = report.reachable ? report.role : Role::unknown;
     view.reachable = report.reachable;
     view.rogue = is_rogue(address);
+    view.standing = standing_of(address);
     view.run_id = report.run_id;
     view.offset = report.offset;
     view.last_error = report.last_error;

@@ -68,6 +68,8 @@ const char* to_string(EventKind kind) {
       return "command_table_refused";
     case EventKind::sentinels_disagree:
       return "sentinels_disagree";
+    case EventKind::server_standing:
+      return "server_standing";
     case EventKind::two_masters:
       return "two_masters";
   }

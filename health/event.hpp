@@ -43,6 +43,7 @@ enum class EventKind : std::uint8_t {
   command_table_learnt,
   command_table_refused,  // COMMAND was not answered with a table: the previous one stays
   sentinels_disagree,     // several masters at one config-epoch without a majority
+  server_standing,        // the operator put a server into DRAIN, MAINT or READY, or Sentinel overruled it
   two_masters,            // without Sentinel: more than one configured server says master
 };
 

@@ -92,6 +92,11 @@ class Monitor::Impl {
   void on_signal(const Signal& signal);
   void reload(Options options);
   void accept_restarted() { apply(arbiter_.on_restart_accepted(clock_now())); }
+  [[nodiscard]] std::string set_standing(const resp::Address& address, Standing standing) {
+    std::string why_not = arbiter_.why_not(address, standing);
+    if (why_not.empty()) apply(arbiter_.on_standing(address, standing, clock_now()));
+    return why_not;
+  }
 
  private:
   // One watched server: its machine, its connection, its timer.
@@ -379,6 +384,10 @@ void Monitor::reload(Options options) {
 
 void Monitor::accept_restarted() {
   impl_->accept_restarted();
+}
+
+std::string Monitor::set_standing(const resp::Address& address, Standing standing) {
+  return impl_->set_standing(address, standing);
 }
 
 void Monitor::on_signal(const Signal& signal) {

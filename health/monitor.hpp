@@ -40,6 +40,8 @@ class Monitor {
   void reload(Options options);
   /// The operator trusts a restarted master as it is.
   void accept_restarted();
+  /// The operator's word about a server. Returns why not, with what to do instead; empty: done.
+  [[nodiscard]] std::string set_standing(const resp::Address& address, Standing standing);
   /// From a worker, posted to the control thread by the caller.
   void on_signal(const Signal& signal);
 

@@ -34,4 +34,16 @@ const char* to_string(Role role) {
   return "unknown";
 }
 
+const char* to_string(Standing standing) {
+  switch (standing) {
+    case Standing::ready:
+      return "ready";
+    case Standing::drain:
+      return "drain";
+    case Standing::maint:
+      return "maint";
+  }
+  return "unknown";
+}
+
 }  // namespace fairlead::health

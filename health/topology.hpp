@@ -31,6 +31,14 @@ enum class GroupState : std::uint8_t {
 
 enum class Role : std::uint8_t { unknown, master, replica, sentinel };
 
+/// What the operator says of a server, in HAProxy's words. It never opens a route; without Sentinel it keeps
+/// a server that is not the route from becoming it.
+enum class Standing : std::uint8_t {
+  ready,
+  drain,  // not to be followed; its faults still count
+  maint,  // not to be followed, and that it is down is meant
+};
+
 /// The one place where commands may go. `term` is Sentinel's config-epoch; it never decreases.
 struct Route {
   resp::Address address;
@@ -54,6 +62,7 @@ struct ServerView {
   Role role = Role::unknown;
   bool reachable = false;
   bool rogue = false;  // says master and is not the route
+  Standing standing = Standing::ready;
   std::string run_id;
   std::int64_t offset = -1;  // replication offset in bytes; -1 unknown
   std::string last_error;    // why it is not reachable or not usable
@@ -88,5 +97,6 @@ using TopologyPtr = std::shared_ptr<const Topology>;
 
 [[nodiscard]] const char* to_string(GroupState state);
 [[nodiscard]] const char* to_string(Role role);
+[[nodiscard]] const char* to_string(Standing standing);
 
 }  // namespace fairlead::health

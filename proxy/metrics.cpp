@@ -262,6 +262,12 @@ void render_topology(Out out, const health::Topology& topology) {
     fmt::format_to(out, "fairlead_server_up{{server=\"{}\"}} {}\n", label(resp::to_string(server.address)),
                    server.reachable ? 1 : 0);
   }
+  head(out, "fairlead_server_maintenance", gauge, "1 while the operator has the server in MAINT.");
+  for (const health::ServerView& server : shard.servers) {
+    fmt::format_to(out, "fairlead_server_maintenance{{server=\"{}\"}} {}\n",
+                   label(resp::to_string(server.address)),
+                   server.standing == health::Standing::maint ? 1 : 0);
+  }
   head(out, "fairlead_server_role", gauge, "1 for the role that the server says it has.");
   for (const health::ServerView& server : shard.servers) {
     fmt::format_to(out, "fairlead_server_role{{server=\"{}\",role=\"{}\"}} 1\n",
@@ -324,7 +330,9 @@ std::string render_metrics(const AdminSnapshot& s) {
         "Times a replica was followed before Sentinel announced it, and Sentinel did not.",
         s.promotions_revoked);
   value(out, "fairlead_paused", gauge, "1 while the operator holds all commands.",
-        std::uint64_t{s.paused ? 1U : 0U});
+        std::uint64_t{s.paused.given ? 1U : 0U});
+  value(out, "fairlead_drained", gauge, "1 while the operator keeps this instance from being chosen.",
+        std::uint64_t{s.drained.given ? 1U : 0U});
   render_commands(out, s);
   render_failovers(out, s);
   render_servers(out, s);

@@ -20,6 +20,7 @@
 #include "proxy/admin/routes.hpp"
 #include "proxy/commands.hpp"
 #include "proxy/log.hpp"
+#include "proxy/operator_desk.hpp"
 #include "proxy/pair.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/socket_options.hpp"
@@ -89,27 +90,27 @@ class Server {
   void wait_for_signal();
   void on_signal_number(int number);
   [[nodiscard]] bool open_state();
-  void pause();
-  void resume();
-  void reload();
+  ActionResult reload();
   void on_topology(health::TopologyPtr topology);
   void on_event(const health::Event& event);
   void begin_drain();
   void stop();
   void ask_for_reports();
   void on_address_lost();
-  void leave_address();
+  void leave_address(const std::function<void()>& then);
+  void on_drain_changed();
   void let_clients_go(AddressNow now, std::chrono::milliseconds grace, std::function<void()> all_done);
   void stand_aside();
   [[nodiscard]] vrrp::LocalFacts facts() const;
+  [[nodiscard]] vrrp::Verdict fitness() const;
   void ask_for_telemetry();
   void on_telemetry(std::size_t worker, engine::TelemetrySnapshot snapshot);
   void tell_outages();
   [[nodiscard]] AdminSnapshot snapshot() const;
   [[nodiscard]] std::string metrics() const;
-  [[nodiscard]] std::string act(const AdminAction& action);
   [[nodiscard]] std::string fault() const;
   [[nodiscard]] std::string not_ready() const;
+  [[nodiscard]] std::string not_to_be_chosen() const;
 
   Options options_;
   const ServerHooks& hooks_;
@@ -135,13 +136,14 @@ class Server {
   std::vector<engine::TelemetrySnapshot> telemetry_;
   std::size_t telemetry_heard_ = 0;  // workers that have answered the question under way
   std::unique_ptr<Observer> observer_;
+  std::unique_ptr<OperatorDesk> desk_;
   bool reload_ok_ = true;
   std::size_t workers_drained_ = 0;
   bool ready_told_ = false;
   bool serving_ = false;
   bool draining_ = false;
-  bool paused_ = false;
-  bool aside_ = false;  // the clients of the pair's address were let go: it may leave
+  bool aside_ = false;  // about to end, and the clients of the pair's address were let go: it may leave
+  bool drained_aside_ = false;  // the same, because the operator drained this instance
   bool stopped_ = false;
 };
 
@@ -150,6 +152,9 @@ Server::Server(const Options& options, const ServerHooks& hooks) : options_(opti
   const ObserverOptions limits{version(), options.engine.limits.clients_max,
                                options.engine.limits.leased_links_max};
   observer_ = std::make_unique<Observer>(limits, moment());
+  desk_ = std::make_unique<OperatorDesk>(
+      OperatorDesk::Tools{context_, workers_, options_, *observer_, [this] { return topology_; },
+                          [this] { return reload(); }, [this] { on_drain_changed(); }});
 }
 
 int Server::run() {
@@ -174,9 +179,10 @@ int Server::run() {
       [this](const health::Event& event) { on_event(event); }, std::move(memory));
   for (auto& worker : workers_) worker->start();
   monitor_->start();
+  desk_->open(*monitor_);
   serving_ = true;
   vitals_ = std::make_unique<Vitals>(context_, workers_, [this] {
-    if (pair_) pair_->tell(vrrp::judge(facts()));
+    if (pair_) pair_->tell(fitness());
   });
   vitals_->start();
   ask_for_reports();
@@ -244,9 +250,10 @@ bool Server::open_listeners() {
 }
 
 bool Server::open_stats() {
-  HealthProvider provider{[this] { return fault(); }, [this] { return not_ready(); },
+  HealthProvider provider{[this] { return fault(); }, [this] { return not_to_be_chosen(); },
                           [this] { return metrics(); }};
-  PageProvider page{[this] { return snapshot(); }, [this](const AdminAction& action) { return act(action); },
+  PageProvider page{[this] { return snapshot(); },
+                    [this](const AdminAction& action, const ActionDone& done) { desk_->act(action, done); },
                     options_.stats.admin ? MayAct::yes : MayAct::no, make_token()};
   HttpHandler handler = require_login({options_.stats.user, options_.stats.password}, probe_paths(),
                                       make_routes(std::move(provider), make_pages(std::move(page))));
@@ -261,11 +268,12 @@ bool Server::open_stats() {
 }
 
 bool Server::open_console() {
-  ConsoleProvider provider{[this] { return snapshot(); },
-                           [this](const AdminAction& action) { return act(action); },
-                           options_.stats.admin ? MayAct::yes : MayAct::no,
-                           {options_.stats.user, options_.stats.password},
-                           &options_};
+  ConsoleProvider provider{
+      [this] { return snapshot(); },
+      [this](const AdminAction& action, const ActionDone& done) { desk_->act(action, done); },
+      options_.stats.admin ? MayAct::yes : MayAct::no,
+      {options_.stats.user, options_.stats.password},
+      &options_};
   console_ = std::make_unique<ConsoleServer>(context_, std::move(provider));
   for (const resp::Address& address : options_.console.listen) {
     const std::string error = console_->open(address);
@@ -293,9 +301,9 @@ void Server::on_signal_number(int number) {
   if (number == SIGHUP) {
     reload();
   } else if (number == SIGUSR1) {
-    pause();
+    desk_->pause("SIGUSR1");
   } else if (number == SIGUSR2) {
-    resume();
+    desk_->resume("SIGUSR2");
   } else if (number == SIGTERM && !draining_) {
     begin_drain();
   } else {
@@ -304,29 +312,10 @@ void Server::on_signal_number(int number) {
   }
 }
 
-void Server::pause() {
-  if (std::exchange(paused_, true)) return;
-  log(LogLevel::warning, "paused by the operator (SIGUSR1): commands wait until SIGUSR2",
-      {{"hold_ms", std::to_string(options_.engine.limits.hold_max.count())}});
-  ::sd_notify(0, "STATUS=paused by the operator");
-  for (auto& worker : workers_) {
-    worker->post([w = worker.get()] { w->pause(); });
-  }
-}
-
-/// Also the operator's word that a restarted master may be trusted as it is.
-void Server::resume() {
-  if (std::exchange(paused_, false)) log(LogLevel::info, "resumed by the operator (SIGUSR2)");
-  for (auto& worker : workers_) {
-    worker->post([w = worker.get()] { w->resume(); });
-  }
-  monitor_->accept_restarted();
-}
-
-void Server::reload() {
+ActionResult Server::reload() {
   if (!hooks_.load_config) {
     log(LogLevel::warning, "there is no configuration to read again");
-    return;
+    return {"there is no configuration to read again", {}, {}};
   }
   const ConfigResult result = hooks_.load_config();
   for (const std::string& error : result.errors) log(LogLevel::error, error);
@@ -334,7 +323,7 @@ void Server::reload() {
   if (!reload_ok_) {
     log(LogLevel::error, "the configuration has errors; nothing was changed",
         {{"errors", std::to_string(result.errors.size())}});
-    return;
+    return {"the configuration has errors; nothing was changed", {}, result.errors};
   }
   ReloadPlan plan = plan_reload(options_, result.options);
   for (const std::string& text : plan.refused) log(LogLevel::warning, "not changed: " + text);
@@ -350,6 +339,12 @@ void Server::reload() {
   if (plan.backend == BackendChange::changed) monitor_->reload(options_.backend);
   log(LogLevel::info, "the configuration was read again",
       {{"changed", std::to_string(plan.changed.size())}, {"refused", std::to_string(plan.refused.size())}});
+  ActionResult told;
+  told.text = "the configuration was read again: " + std::to_string(plan.changed.size()) + " changed, " +
+              std::to_string(plan.refused.size()) + " not";
+  for (const std::string& text : plan.changed) told.lines.push_back("changed: " + text);
+  for (const std::string& text : plan.refused) told.lines.push_back("not changed: " + text);
+  return told;
 }
 
 void Server::on_topology(health::TopologyPtr topology) {
@@ -379,11 +374,12 @@ void Server::on_event(const health::Event& event) {
 
 void Server::begin_drain() {
   draining_ = true;
+  desk_->close();
   ::sd_notify(0, "STOPPING=1");
   log(LogLevel::info, "draining: no new clients; commands in flight are answered first",
       {{"clients", std::to_string(shared_.clients.load())},
        {"timeout_ms", std::to_string(options_.drain_timeout.count())}});
-  leave_address();
+  leave_address([this] { stand_aside(); });
   for (auto& worker : workers_) {
     worker->post([w = worker.get()] { w->drain(); });
   }
@@ -399,6 +395,7 @@ void Server::begin_drain() {
 void Server::stop() {
   if (stopped_) return;
   stopped_ = true;
+  desk_->close();
   boost::system::error_code ignored;
   signals_.cancel(ignored);
   report_timer_.cancel();
@@ -423,17 +420,28 @@ void Server::on_address_lost() {
 }
 
 /// Asked for, so its clients are told while packets can still leave from it; only then the address goes.
-void Server::leave_address() {
+void Server::leave_address(const std::function<void()>& then) {
   if (!pair_) return;
-  if (!pair_->holds_address()) {
-    stand_aside();
+  if (!pair_->holds_address()) return then();
+  let_clients_go(AddressNow::here, leave_grace, then);
+  leave_timer_.expires_after(leave_max);
+  leave_timer_.async_wait([then](const error_code& error) {
+    if (!error) then();
+  });
+}
+
+/// Without a pair /readyz alone tells. Who connects to the pair's address before it has moved is let go when
+/// it moves.
+void Server::on_drain_changed() {
+  if (desk_->drained().given) {
+    leave_address([this] {
+      drained_aside_ = desk_->drained().given;
+      pair_->tell(fitness());
+    });
     return;
   }
-  let_clients_go(AddressNow::here, leave_grace, [this] { stand_aside(); });
-  leave_timer_.expires_after(leave_max);
-  leave_timer_.async_wait([this](const error_code& error) {
-    if (!error) stand_aside();
-  });
+  drained_aside_ = false;
+  if (pair_) pair_->tell(fitness());
 }
 
 void Server::let_clients_go(AddressNow now, std::chrono::milliseconds grace, std::function<void()> all_done) {
@@ -457,7 +465,7 @@ void Server::let_clients_go(AddressNow now, std::chrono::milliseconds grace, std
 void Server::stand_aside() {
   if (aside_) return;
   aside_ = true;
-  if (pair_) pair_->tell(vrrp::judge(facts()));
+  if (pair_) pair_->tell(fitness());
 }
 
 vrrp::LocalFacts Server::facts() const {
@@ -467,6 +475,12 @@ vrrp::LocalFacts Server::facts() const {
   if (vitals_) now.workers = vitals_->facts();
   now.listeners_wanted = static_cast<std::uint32_t>(draining_ ? 0 : listening_.size());
   return now;
+}
+
+/// Of the pair: an instance that was drained is well, and yet not to have the address.
+vrrp::Verdict Server::fitness() const {
+  if (drained_aside_ && !aside_) return {false, desk_->why_drained()};
+  return vrrp::judge(facts());
 }
 
 // --- What is told
@@ -502,6 +516,11 @@ std::string Server::not_ready() const {
   return std::string("there is no confirmed master: ") + health::to_string(shard.state);
 }
 
+/// For who chooses an instance: the load balancer that asks /readyz.
+std::string Server::not_to_be_chosen() const {
+  return desk_->drained().given ? desk_->why_drained() : not_ready();
+}
+
 void Server::ask_for_telemetry() {
   // A worker that stands still must not be asked again and again: its answers would pile up.
   if (telemetry_heard_ < telemetry_.size()) return;
@@ -519,6 +538,7 @@ void Server::ask_for_telemetry() {
 
 void Server::on_telemetry(std::size_t worker, engine::TelemetrySnapshot snapshot) {
   for (engine::ClientRow& row : snapshot.clients) row.worker = static_cast<std::uint32_t>(worker);
+  for (engine::LinkRow& row : snapshot.links) row.worker = static_cast<std::uint32_t>(worker);
   telemetry_[worker] = std::move(snapshot);
   if (++telemetry_heard_ == telemetry_.size()) observer_->on_telemetry(telemetry_, moment());
 }
@@ -533,7 +553,10 @@ AdminSnapshot Server::snapshot() const {
   snapshot.not_ready = not_ready();
   snapshot.reload_ok = reload_ok_;
   snapshot.promotions_revoked = promotions_revoked_;
-  snapshot.paused = paused_;
+  snapshot.paused = desk_->paused();
+  snapshot.drained = desk_->drained();
+  snapshot.hold_max = options_.engine.limits.hold_max;
+  if (pair_) snapshot.vrrp = pair_->status();
   for (const resp::Address& address : listening_) {
     snapshot.listen += (snapshot.listen.empty() ? "" : ", ") + resp::to_string(address);
   }
@@ -544,18 +567,6 @@ std::string Server::metrics() const {
   std::string text = render_metrics(snapshot());
   if (pair_) text += vrrp::render_metrics(pair_->status());
   return text;
-}
-
-std::string Server::act(const AdminAction& action) {
-  for (const engine::ClientRow& row : observer_->clients()) {
-    if (std::to_string(row.id) != action.argument) continue;
-    Worker* const worker = workers_.at(row.worker).get();
-    worker->post([worker, conn = row.conn] { worker->kill(conn); });
-    log(LogLevel::warning, "client closed by the operator",
-        {{"client", action.argument}, {"address", row.address}});
-    return {};
-  }
-  return "no client of this id is listed any more";
 }
 
 }  // namespace

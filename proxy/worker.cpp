@@ -81,6 +81,8 @@ void Worker::run() {
     }
     more = engine_.end_turn(now());
     turn_ended_at_ = now_;
+    const auto took = std::chrono::steady_clock::now() - now_;
+    turns_.add(static_cast<std::uint64_t>(took.count()));
     now_known_ = false;
     arm_tick();
     if (leave_.done) check_leaving();
@@ -158,6 +160,7 @@ void Worker::stop_now() {
 
 engine::TelemetrySnapshot Worker::telemetry() {
   engine::TelemetrySnapshot snapshot = engine_.telemetry(now());
+  snapshot.turns = turns_;
   for (engine::ClientRow& row : snapshot.clients) {
     if (Stream* stream = find(row.conn))
       row.address = names_of_socket(stream->socket.native_handle()).address;

@@ -130,6 +130,7 @@ class Worker final : private engine::Io {
   std::vector<Worker*> peers_;
   health::TimePoint now_{};
   health::TimePoint turn_ended_at_{};
+  engine::Histogram turns_;  // how long they took, without the waiting for the first event
   bool now_known_ = false;
   bool draining_ = false;
   bool stopping_ = false;

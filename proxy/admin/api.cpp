@@ -1,10 +1,9 @@
 #include "proxy/admin/api.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "proxy/admin/api_parts.hpp"
 #include "proxy/admin/haproxy_table.hpp"
 #include "proxy/admin/text.hpp"
 #include "proxy/metrics.hpp"
@@ -18,13 +17,9 @@ using boost::json::object;
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-std::int64_t unix_ms(WallTime at) {
-  return duration_cast<milliseconds>(at.time_since_epoch()).count();
-}
-
 /// A moment of the machines' clock as wall time.
 std::int64_t unix_ms(const AdminSnapshot& s, health::TimePoint at) {
-  return unix_ms(s.taken) - duration_cast<milliseconds>(s.now - at).count();
+  return to_unix_ms(s.taken) - duration_cast<milliseconds>(s.now - at).count();
 }
 
 double to_us(std::uint64_t ns) {
@@ -61,6 +56,7 @@ array servers_json(const AdminSnapshot& s) {
     row["is_route"] = is_master;
     row["reachable"] = view.reachable;
     row["rogue"] = view.rogue;
+    row["standing"] = health::to_string(view.standing);
     row["run_id"] = printable(view.run_id);
     row["offset"] = view.offset;
     // Both are asked at different moments: a replica may seem to be ahead.
@@ -105,7 +101,7 @@ array failovers_json(const AdminSnapshot& s) {
                           {"to", printable(outage.to)},
                           {"cause", printable(outage.cause)},
                           {"term", outage.term},
-                          {"detected_ms", unix_ms(outage.detected)},
+                          {"detected_ms", to_unix_ms(outage.detected)},
                           {"until_named_ms", outage.until_named.count()},
                           {"until_released_ms", outage.until_released.count()},
                           {"held", outage.held},
@@ -229,7 +225,7 @@ const char* severity_name(health::Severity severity) {
 array events_json(const AdminSnapshot& s) {
   array list;
   for (const TimedEvent& entry : s.events) {
-    list.push_back(object{{"at_ms", unix_ms(entry.at)},
+    list.push_back(object{{"at_ms", to_unix_ms(entry.at)},
                           {"kind", health::to_string(entry.event.kind)},
                           {"severity", severity_name(entry.event.severity)},
                           {"subject", address_text(entry.event.subject)},
@@ -300,6 +296,10 @@ constexpr Part parts[] = {
     {"hot", [](const AdminSnapshot& s) -> boost::json::value { return hot_json(s); }},
     {"big", [](const AdminSnapshot& s) -> boost::json::value { return big_json(s); }},
     {"clients", [](const AdminSnapshot& s) -> boost::json::value { return clients_json(s); }},
+    {"links", links_json},
+    {"latency", latency_json},
+    {"vrrp", vrrp_json},
+    {"operator", operator_json},
     {"events", [](const AdminSnapshot& s) -> boost::json::value { return events_json(s); }},
     {"counters", [](const AdminSnapshot& s) -> boost::json::value { return counters_json(s); }},
     {"history", [](const AdminSnapshot& s) -> boost::json::value { return history_json(s, 0); }},
@@ -307,46 +307,9 @@ constexpr Part parts[] = {
 
 }  // namespace
 
-Verdict verdict_of(const AdminSnapshot& s) {
-  if (!s.fault.empty()) return {"down", s.fault};
-  if (!s.not_ready.empty()) {
-    std::string text = s.not_ready;
-    if (!s.outages.empty() && s.outages.front().ongoing && !s.outages.front().cause.empty()) {
-      text = "No confirmed master. " + s.outages.front().cause;
-    }
-    if (s.held.now > 0) text += fmt::format("; {} clients wait", s.held.now);
-    return {"down", text};
-  }
-  std::string warnings;
-  const auto warn = [&](const std::string& text) { warnings += (warnings.empty() ? "" : "; ") + text; };
-  const health::Shard& shard = s.topology->shards.front();
-  std::size_t up = 0;
-  for (const health::ServerView& view : shard.servers) {
-    if (view.rogue) warn(resp::to_string(view.address) + " says it is a master too; nothing is sent to it");
-    up += view.reachable ? 1U : 0U;
-  }
-  if (up < shard.servers.size()) {
-    warn(fmt::format("{} of {} servers do not answer", shard.servers.size() - up, shard.servers.size()));
-  }
-  const auto& sentinels = s.topology->sentinels;
-  const auto usable =
-      std::count_if(sentinels.begin(), sentinels.end(), [](const auto& view) { return view.usable; });
-  const auto known = static_cast<std::ptrdiff_t>(sentinels.size());
-  if (usable * 2 <= known && known > 0) {
-    warn(fmt::format("only {} of {} Sentinels answer: no majority for a failover", usable, known));
-  } else if (usable < known) {
-    warn(fmt::format("{} of {} Sentinels do not answer", known - usable, known));
-  }
-  if (s.clients_max > 0 && s.clients.now * 10 >= std::uint64_t{s.clients_max} * 9) {
-    warn(fmt::format("{} of at most {} clients", s.clients.now, s.clients_max));
-  }
-  if (!warnings.empty()) return {"warn", "Serving. " + warnings};
-  return {"ok", "All well: the master and all servers and Sentinels answer"};
-}
-
 std::string api_status(const AdminSnapshot& s, const ApiReader& reader) {
   object document;
-  document["now_ms"] = unix_ms(s.taken);
+  document["now_ms"] = to_unix_ms(s.taken);
   document["version"] = s.version;
   document["listen"] = printable(s.listen);
   document["uptime_s"] = s.uptime_s;
@@ -354,6 +317,7 @@ std::string api_status(const AdminSnapshot& s, const ApiReader& reader) {
   document["may_act"] = reader.may_act;
   if (reader.may_act) document["token"] = reader.token;
   for (const Part& part : parts) {
+    if (part.name == "latency") continue;  // long, and nothing of the page; /api/v1/latency has it
     document[part.name] = part.name == "history" ? history_json(s, reader.history_after_ms) : part.make(s);
   }
   return boost::json::serialize(document) + "\n";

@@ -5,9 +5,12 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 
 #include "proxy/admin/api.hpp"
-#include "proxy/admin/console_table.hpp"
+#include "proxy/admin/console_topics.hpp"
+#include "proxy/admin/text.hpp"
 #include "proxy/config_option.hpp"
 #include "resp/writer.hpp"
 
@@ -17,116 +20,6 @@ namespace {
 
 using resp::Version;
 
-struct Topic {
-  std::string_view name;
-  std::string_view part;  // of the API
-  std::string_view help;
-  std::vector<ConsoleColumn> columns;  // empty: lines of name and value
-};
-
-const std::vector<Topic>& topics() {
-  static const std::vector<Topic> list = {
-      {"SUMMARY", "summary", "who is master, and is all well", {}},
-      {"SERVERS",
-       "servers",
-       "the Redis servers",
-       {{"SERVER", "address"},
-        {"ROLE", "role"},
-        {"ROUTE", "is_route"},
-        {"ANSWERS", "reachable"},
-        {"OFFSET", "offset"},
-        {"LAG", "lag_bytes"},
-        {"LINKS", "links"},
-        {"TERM", "term"},
-        {"RUN-ID", "run_id"},
-        {"ERROR", "last_error"}}},
-      {"SENTINELS",
-       "sentinels",
-       "the Sentinels and whom they vote for",
-       {{"SENTINEL", "address"},
-        {"COUNTS", "usable"},
-        {"VOTE", "vote"},
-        {"EPOCH", "config_epoch"},
-        {"ERROR", "last_error"}}},
-      {"CLIENTS",
-       "clients",
-       "the clients with the most to do",
-       {{"ID", "id"},
-        {"ADDRESS", "address"},
-        {"STATE", "state"},
-        {"DB", "db"},
-        {"RESP", "resp"},
-        {"IN-FLIGHT", "in_flight"},
-        {"UNREAD", "unread_bytes"},
-        {"UNSENT", "unsent_bytes"},
-        {"IDLE-MS", "idle_ms"},
-        {"USER", "user"},
-        {"NAME", "name"}}},
-      {"COMMANDS",
-       "commands",
-       "commands with rates and percentiles of the last minute",
-       {{"COMMAND", "name"},
-        {"RATE", "rate"},
-        {"CALLS", "calls"},
-        {"ERRORS", "errors"},
-        {"P50-US", "recent.p50_us"},
-        {"P99-US", "recent.p99_us"},
-        {"P999-US", "recent.p999_us"},
-        {"MAX-US", "max_us"}}},
-      {"SLOW",
-       "slow",
-       "slow commands, newest first",
-       {{"AT-MS", "at_ms"},
-        {"US", "duration_us"},
-        {"CLIENT", "client_id"},
-        {"NAME", "client_name"},
-        {"COMMAND", "args"}}},
-      {"HOT",
-       "hot",
-       "keys that are asked for most, by samples",
-       {{"SHARE", "share"}, {"SAMPLES", "samples"}, {"ERROR", "error"}, {"KEY", "key"}}},
-      {"BIG",
-       "big",
-       "keys whose values are large",
-       {{"BYTES", "bytes"}, {"COMMAND", "command"}, {"KEY", "key"}}},
-      {"FAILOVERS",
-       "failovers",
-       "the timeline of failovers, newest first",
-       {{"ID", "id"},
-        {"KIND", "kind"},
-        {"FROM", "from"},
-        {"TO", "to"},
-        {"TERM", "term"},
-        {"PAUSE-MS", "until_released_ms"},
-        {"HELD", "held"},
-        {"AGAIN", "redispatched"},
-        {"UNCERTAIN", "uncertain"},
-        {"FAILED", "master_down"},
-        {"CAUSE", "cause"}}},
-      {"TRAFFIC",
-       "haproxy",
-       "HAProxy's table in short",
-       {{"NAME", "svname"},
-        {"STATUS", "status"},
-        {"CUR", "scur"},
-        {"MAX", "smax"},
-        {"TOTAL", "stot"},
-        {"IN", "bin"},
-        {"OUT", "bout"},
-        {"ERR-CONN", "econ"},
-        {"ERR-RESP", "eresp"},
-        {"RETRIES", "wretr"},
-        {"DOWNTIME", "downtime"}}},
-      {"STATS", "counters", "all counters, by the names of /metrics", {}},
-      {"EVENTS",
-       "events",
-       "what happened, newest first",
-       {{"AT-MS", "at_ms"}, {"SEVERITY", "severity"}, {"EVENT", "kind"}, {"TEXT", "text"}}},
-      {"CONFIG", "", "the options in force; secrets are not told", {}},
-  };
-  return list;
-}
-
 struct Command {
   std::string_view name;
   std::string_view usage;
@@ -135,8 +28,8 @@ struct Command {
 
 constexpr Command commands[] = {
     {"SHOW", "SHOW topic", "tells a topic; HELP SHOW lists them"},
-    {"KILL", "KILL id", "closes a client; its id is in SHOW CLIENTS. Needs admin = true in [stats]"},
     {"SLOWLOG", "SLOWLOG GET [count] | LEN", "slow commands in the form of Redis"},
+    {"LATENCY", "LATENCY HISTOGRAM [command ...]", "durations since the start in the form of Redis"},
     {"AUTH", "AUTH [user] password", "the login of [stats]"},
     {"HELLO", "HELLO [2|3] [AUTH user password]", "3: maps for programs instead of tables for people"},
     {"PING", "PING", "answers PONG"},
@@ -152,6 +45,24 @@ std::string upper(std::string_view text) {
   return result;
 }
 
+/// Errors are one line in RESP: the details follow behind the sentence.
+void append_result(std::string& out, const ActionResult& result) {
+  if (!result.error.empty()) {
+    std::string text = result.error;
+    for (const std::string& line : result.lines) text += "; " + line;
+    resp::append_error(out, "ERR " + printable(text));
+    return;
+  }
+  const std::string text = result.text.empty() ? "OK" : "OK " + printable(result.text);
+  if (result.lines.empty()) {
+    resp::append_simple(out, text);
+    return;
+  }
+  resp::append_array_header(out, result.lines.size() + 1);
+  resp::append_simple(out, text);
+  for (const std::string& line : result.lines) resp::append_simple(out, printable(line));
+}
+
 boost::json::value config_json(const Options& options) {
   boost::json::object all;
   for (const Option& option : option_list()) {
@@ -164,7 +75,7 @@ boost::json::value config_json(const Options& options) {
 
 }  // namespace
 
-ConsoleDialog::Next ConsoleDialog::answer(const View& command, std::string& out) {
+ConsoleDialog::Next ConsoleDialog::answer(const View& command, std::string& out, Later later) {
   const std::string name = upper(command[0]);
   if (name == "QUIT") {
     resp::append_simple(out, "OK");
@@ -180,8 +91,8 @@ ConsoleDialog::Next ConsoleDialog::answer(const View& command, std::string& out)
     resp::append_simple(out, "PONG");
   } else if (name == "SHOW") {
     show(command, out);
-  } else if (name == "KILL") {
-    kill(command, out);
+  } else if (name == "LATENCY") {
+    latency(command, out);
   } else if (name == "SLOWLOG") {
     slow_log(command, out);
   } else if (name == "HELP") {
@@ -190,6 +101,8 @@ ConsoleDialog::Next ConsoleDialog::answer(const View& command, std::string& out)
     resp::append_array_header(out, 0);  // redis-cli asks at start
   } else if (name == "CLIENT") {
     resp::append_simple(out, "OK");  // client libraries name themselves at start
+  } else if (const ActionSpec* spec = find_action(name)) {
+    return act(*spec, command, out, std::move(later));
   } else {
     resp::append_error(out, "ERR the console does not know this command; HELP lists what it knows");
   }
@@ -198,6 +111,7 @@ ConsoleDialog::Next ConsoleDialog::answer(const View& command, std::string& out)
 
 bool ConsoleDialog::log_in(std::string_view user, std::string_view password) {
   authenticated_ = login_is(provider_.login, user, password);
+  user_ = authenticated_ ? printable(user) : std::string();
   return authenticated_;
 }
 
@@ -260,7 +174,7 @@ void ConsoleDialog::append_lines(std::string& out, const std::vector<std::string
 void ConsoleDialog::show(const View& command, std::string& out) {
   const std::string name = command.size() == 2 ? upper(command[1]) : std::string();
   const auto topic =
-      std::find_if(topics().begin(), topics().end(), [&](const Topic& t) { return t.name == name; });
+      std::find_if(topics().begin(), topics().end(), [&](const ConsoleTopic& t) { return t.name == name; });
   if (topic == topics().end()) {
     resp::append_error(out, "ERR SHOW needs one topic; HELP SHOW lists them");
     return;
@@ -274,20 +188,71 @@ void ConsoleDialog::show(const View& command, std::string& out) {
   }
 }
 
-void ConsoleDialog::kill(const View& command, std::string& out) {
-  if (command.size() != 2) {
-    resp::append_error(out, "ERR usage: KILL id");
-    return;
+/// What is done at once is answered at once; otherwise `later` is called with the answer.
+ConsoleDialog::Next ConsoleDialog::act(const ActionSpec& spec, const View& command, std::string& out,
+                                       Later later) {
+  const std::size_t least = spec.argument == Argument::required ? 2 : 1;
+  const std::size_t most = spec.argument == Argument::none ? 1 : 2;
+  if (command.size() < least || command.size() > most) {
+    resp::append_error(out, fmt::format("ERR usage: {}", spec.usage));
+    return Next::go_on;
   }
   if (provider_.may_act == MayAct::no) {
     resp::append_error(out, "NOPERM actions are not allowed; set admin = true in [stats]");
+    return Next::go_on;
+  }
+  struct Progress {
+    bool waiting = false;
+    std::optional<std::string> answer;
+  };
+  const auto progress = std::make_shared<Progress>();
+  const std::string who = user_.empty() ? peer_ : user_ + " at " + peer_;
+  const std::string argument = command.size() == 2 ? std::string(command[1]) : std::string();
+  provider_.act({std::string(spec.name), argument, who + " (console)"},
+                [progress, later = std::move(later)](const ActionResult& result) {
+                  std::string answer;
+                  append_result(answer, result);
+                  if (progress->waiting) {
+                    later(std::move(answer));
+                  } else {
+                    progress->answer = std::move(answer);
+                  }
+                });
+  if (progress->answer) {
+    out += *progress->answer;
+    return Next::go_on;
+  }
+  progress->waiting = true;
+  return Next::wait;
+}
+
+/// LATENCY HISTOGRAM of redis 7.0; its first entry is not a command but the turn of a worker's loop.
+void ConsoleDialog::latency(const View& command, std::string& out) {
+  if (command.size() < 2 || upper(command[1]) != "HISTOGRAM") {
+    resp::append_error(out, "ERR usage: LATENCY HISTOGRAM [command ...]; SHOW LATENCY is a table");
     return;
   }
-  const std::string failure = provider_.act({"kill", std::string(command[1])});
-  if (failure.empty()) {
-    resp::append_simple(out, "OK");
-  } else {
-    resp::append_error(out, "ERR " + failure);
+  const boost::json::value all = api_value(provider_.snapshot(), "latency");
+  std::vector<const boost::json::object*> rows;
+  for (const boost::json::value& row : all.get_array()) {
+    const std::string name = upper(row.at("name").get_string());
+    bool wanted = command.size() == 2;
+    for (std::uint32_t i = 2; i < command.size(); ++i) wanted = wanted || upper(command[i]) == name;
+    if (wanted) rows.push_back(&row.get_object());
+  }
+  resp::append_map_header(out, rows.size(), version_);
+  for (const boost::json::object* row : rows) {
+    resp::append_bulk(out, row->at("name").get_string());
+    resp::append_map_header(out, 2, version_);
+    resp::append_bulk(out, "calls");
+    resp::append_integer(out, row->at("calls").to_number<std::int64_t>());
+    resp::append_bulk(out, "histogram_usec");
+    const boost::json::object& bounds = row->at("histogram_us").get_object();
+    resp::append_map_header(out, bounds.size(), version_);
+    for (const auto& [bound, count] : bounds) {
+      resp::append_integer(out, std::strtoll(std::string(bound).c_str(), nullptr, 10));
+      resp::append_integer(out, count.to_number<std::int64_t>());
+    }
   }
 }
 
@@ -332,8 +297,12 @@ void ConsoleDialog::help(const View& command, std::string& out) {
     if (name.empty() || known.name == name)
       lines.push_back(fmt::format("{:<34} {}", known.usage, known.help));
   }
+  for (const ActionSpec& action : action_list()) {
+    if (name.empty() || upper(action.name) == name)
+      lines.push_back(fmt::format("{:<34} {}", action.usage, action.help));
+  }
   if (name == "SHOW") {
-    for (const Topic& topic : topics())
+    for (const ConsoleTopic& topic : topics())
       lines.push_back(fmt::format("SHOW {:<29} {}", topic.name, topic.help));
   }
   if (lines.empty()) {

@@ -29,10 +29,10 @@ class ConsoleServer::Connection : public std::enable_shared_from_this<Connection
  public:
   using Socket = asio::generic::stream_protocol::socket;
 
-  Connection(Socket socket, std::shared_ptr<Shared> shared)
+  Connection(Socket socket, std::shared_ptr<Shared> shared, std::string peer)
       : shared_(std::move(shared)),
         socket_(std::move(socket)),
-        dialog_(shared_->provider),
+        dialog_(shared_->provider, std::move(peer)),
         reader_(limits()) {
     shared_->connections.insert(this);
   }
@@ -63,6 +63,7 @@ class ConsoleServer::Connection : public std::enable_shared_from_this<Connection
   }
 
   void answer();
+  void go_on(std::string answer);
   void write(ConsoleDialog::Next next);
 
   std::shared_ptr<Shared> shared_;
@@ -87,7 +88,10 @@ void ConsoleServer::Connection::answer() {
       next = ConsoleDialog::Next::close;
       break;
     }
-    if (read.status == resp::ReadStatus::command) next = dialog_.answer(read.command, out_);
+    if (read.status == resp::ReadStatus::command) {
+      next = dialog_.answer(read.command, out_,
+                            [self = shared_from_this()](std::string text) { self->go_on(std::move(text)); });
+    }
     handled += read.frame_bytes;
   }
   unread_.erase(0, handled);
@@ -95,11 +99,19 @@ void ConsoleServer::Connection::answer() {
     resp::append_error(out_, "ERR the command is too long for the console");
     next = ConsoleDialog::Next::close;
   }
+  if (next == ConsoleDialog::Next::wait) return;
   if (out_.empty()) {
     read();
   } else {
     write(next);
   }
+}
+
+/// The answer to an order that took its time; what was said behind it is heard now.
+void ConsoleServer::Connection::go_on(std::string answer) {
+  if (shared_->stopped) return;
+  out_ += answer;
+  this->answer();
 }
 
 /// Nothing more is read until the answer was taken: who does not read is not heard either.
@@ -146,7 +158,7 @@ void ConsoleServer::accept(int descriptor, ListenKind kind) {
     ::close(descriptor);
     return;
   }
-  std::make_shared<Connection>(std::move(socket), shared_)->read();
+  std::make_shared<Connection>(std::move(socket), shared_, peer_name(descriptor))->read();
 }
 
 void ConsoleServer::stop() {

@@ -102,6 +102,15 @@ void set_traffic(RowWriter& row, const ServerHistory& server) {
   row.set_level("rate", "rate_max", server.rate);
 }
 
+enum class Going : std::uint8_t { nowhere, down };
+
+const char* status_of(const health::ServerView& view, Going going) {
+  if (view.standing == health::Standing::maint) return "MAINT";
+  if (!view.reachable) return "DOWN";
+  if (view.standing == health::Standing::drain) return "DRAIN";
+  return going == Going::down ? "UP 1/2" : "UP";
+}
+
 HaproxyRow server_row(const AdminSnapshot& s, const health::ServerView& view, std::size_t number) {
   const health::Shard& shard = s.topology->shards.front();
   const bool is_master = shard.route && shard.route->address == view.address;
@@ -117,7 +126,7 @@ HaproxyRow server_row(const AdminSnapshot& s, const health::ServerView& view, st
   row.set("act", is_master ? 1 : 0);
   row.set("bck", is_master ? 0 : 1);
   const bool going_down = is_master && shard.state != health::GroupState::steady && view.reachable;
-  row.set("status", !view.reachable ? "DOWN" : going_down ? "UP 1/2" : "UP");
+  row.set("status", status_of(view, going_down ? Going::down : Going::nowhere));
   row.set("check_status", view.reachable ? "L7OK" : "L4CON");
   row.set("check_desc", view.reachable ? "Layer7 check passed" : "Layer4 connection problem");
   row.set("last_chk", view.reachable ? std::string("role ") + health::to_string(view.role) : view.last_error);

@@ -28,6 +28,14 @@ bool is_basic(std::string_view authorization) {
   });
 }
 
+/// `user:password` of a header; nullopt when it is no Basic login.
+std::optional<std::string> decode_basic(std::string_view authorization) {
+  if (!is_basic(authorization)) return std::nullopt;
+  std::string_view encoded = authorization.substr(authorization.find(' '));
+  encoded.remove_prefix(std::min(encoded.size(), encoded.find_first_not_of(' ')));
+  return decode_base64(encoded);
+}
+
 HttpReply unauthorized() {
   HttpReply reply;
   reply.status = 401;
@@ -61,15 +69,17 @@ std::optional<std::string> decode_base64(std::string_view text) {
 }
 
 bool login_matches(const HttpLogin& login, std::string_view authorization) {
-  if (!is_basic(authorization)) return false;
-  std::string_view encoded = authorization.substr(authorization.find(' '));
-  encoded.remove_prefix(std::min(encoded.size(), encoded.find_first_not_of(' ')));
-  const auto decoded = decode_base64(encoded);
+  const auto decoded = decode_basic(authorization);
   if (!decoded) return false;
   const std::size_t colon = decoded->find(':');
   if (colon == std::string::npos) return false;
   const std::string_view given(*decoded);
   return login_is(login, given.substr(0, colon), given.substr(colon + 1));
+}
+
+std::string user_of(std::string_view authorization) {
+  const auto decoded = decode_basic(authorization);
+  return decoded ? decoded->substr(0, decoded->find(':')) : std::string();
 }
 
 bool login_is(const HttpLogin& login, std::string_view user, std::string_view password) {

@@ -22,6 +22,9 @@ struct HttpLogin {
 /// Whether the value of an Authorization header is this login.
 [[nodiscard]] bool login_matches(const HttpLogin& login, std::string_view authorization);
 
+/// The user whom an Authorization header names, whether it is right or not; empty: none.
+[[nodiscard]] std::string user_of(std::string_view authorization);
+
 /// Answers 401 instead of calling `next`, but for the paths in `open_paths`, which probes ask without login.
 [[nodiscard]] HttpHandler require_login(HttpLogin login, std::vector<std::string> open_paths,
                                         HttpHandler next);

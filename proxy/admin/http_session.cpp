@@ -1,5 +1,8 @@
 #include "proxy/admin/http_session.hpp"
 
+#include <netdb.h>
+#include <sys/socket.h>
+
 #include <chrono>
 #include <utility>
 
@@ -49,6 +52,18 @@ HttpReply bad_request_reply(unsigned status, const boost::system::error_code& er
   return reply;
 }
 
+/// Without its port, which names nobody; `unix` for a unix socket.
+std::string host_of_peer(const HttpSession::Socket& socket) {
+  boost::system::error_code error;
+  const auto end = socket.remote_endpoint(error);
+  if (error) return {};
+  if (end.data()->sa_family == AF_UNIX) return "unix";
+  char host[NI_MAXHOST] = {};
+  const auto size = static_cast<socklen_t>(end.size());
+  const bool named = ::getnameinfo(end.data(), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0;
+  return named ? std::string(host) : std::string();
+}
+
 }  // namespace
 
 HttpSession::HttpSession(Socket socket, std::shared_ptr<HttpCore> core)
@@ -56,6 +71,7 @@ HttpSession::HttpSession(Socket socket, std::shared_ptr<HttpCore> core)
       stream_(std::move(socket)),
       buffer_(std::size_t{core_->limits.header_bytes_max} * 2 + read_bytes) {
   core_->sessions.insert(this);
+  peer_ = host_of_peer(stream_.socket());
 }
 
 HttpSession::~HttpSession() {
@@ -103,8 +119,17 @@ void HttpSession::on_request(Error error) {
                              request.body(),
                              to_std(request[http::field::host]),
                              to_std(request[http::field::origin]),
-                             to_std(request["X-CSRF-Token"])};
-  send(core_->handler(view), request.version());
+                             to_std(request["X-CSRF-Token"]),
+                             peer_};
+  HttpReply reply = core_->handler(view);
+  if (!reply.later) {
+    send(std::move(reply), request.version());
+    return;
+  }
+  // Nothing of the connection is read meanwhile.
+  reply.later([self = shared_from_this(), version = request.version()](HttpReply done) {
+    if (!self->core_->stopped) self->send(std::move(done), version);
+  });
 }
 
 void HttpSession::on_bad_request(Error error) {

@@ -21,6 +21,7 @@ struct HttpRequestView {
   std::string_view host;        // the Host header
   std::string_view origin;      // the Origin header; empty when there is none
   std::string_view csrf_token;  // the X-CSRF-Token header
+  std::string_view peer = {};   // who asks, as an address; empty when it has none
 };
 
 struct HttpReply {
@@ -28,6 +29,8 @@ struct HttpReply {
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;  // of a HEAD request too: its size is sent, its bytes are not
   std::vector<std::pair<std::string, std::string>> headers;
+  /// When set, this is not the reply yet: the session calls it, and sends what it passes on later, once.
+  std::function<void(std::function<void(HttpReply)>)> later = {};
 };
 
 /// Called on the thread of the io_context; must not block and must not throw.

@@ -17,6 +17,7 @@ constexpr seconds baseline_interval{30};
 constexpr std::size_t slow_shown_max = 128;
 constexpr std::size_t keys_shown_max = 32;
 constexpr std::size_t clients_shown_max = 256;
+constexpr std::size_t links_shown_max = 256;
 
 std::int64_t unix_ms(WallTime at) {
   return duration_cast<milliseconds>(at.time_since_epoch()).count();
@@ -152,6 +153,8 @@ void Observer::merge_keys(const std::vector<engine::TelemetrySnapshot>& workers)
   kept_.hot_samples = 0;
   kept_.slow.clear();
   kept_.client_rows.clear();
+  kept_.link_rows.clear();
+  kept_.turns = {};
   for (const auto& worker : workers) {
     kept_.hot_samples += worker.hot_samples;
     for (const engine::HotKey& key : worker.hot) {
@@ -164,6 +167,8 @@ void Observer::merge_keys(const std::vector<engine::TelemetrySnapshot>& workers)
     }
     kept_.slow.insert(kept_.slow.end(), worker.slow.begin(), worker.slow.end());
     kept_.client_rows.insert(kept_.client_rows.end(), worker.clients.begin(), worker.clients.end());
+    kept_.link_rows.insert(kept_.link_rows.end(), worker.links.begin(), worker.links.end());
+    kept_.turns.merge(worker.turns);
   }
   kept_.hot.clear();
   kept_.big.clear();
@@ -174,6 +179,9 @@ void Observer::merge_keys(const std::vector<engine::TelemetrySnapshot>& workers)
   sort_and_cut(kept_.slow, slow_shown_max, [](const auto& a, const auto& b) { return a.at > b.at; });
   sort_and_cut(kept_.client_rows, clients_shown_max, [](const auto& a, const auto& b) {
     return a.in_flight + a.unread_bytes + a.unsent_bytes > b.in_flight + b.unread_bytes + b.unsent_bytes;
+  });
+  sort_and_cut(kept_.link_rows, links_shown_max, [](const auto& a, const auto& b) {
+    return a.in_flight + a.unsent_bytes > b.in_flight + b.unsent_bytes;
   });
 }
 

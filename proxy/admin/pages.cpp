@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <boost/json.hpp>
 #include <charconv>
 #include <random>
 #include <utility>
 
 #include "proxy/admin/api.hpp"
 #include "proxy/admin/haproxy_table.hpp"
+#include "proxy/admin/http_login.hpp"
 #include "proxy/admin/page_files.hpp"
+#include "proxy/admin/text.hpp"
 
 namespace fairlead::proxy {
 
@@ -114,6 +117,37 @@ bool equal_tokens(std::string_view given, std::string_view expected) {
   return difference == 0;
 }
 
+/// What a query may hold of `%41`; anything else stays as it is.
+std::string percent_decoded(std::string_view text) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned value = 0;
+    const char* const digits = text.data() + i + 1;
+    const bool escaped = text[i] == '%' && i + 2 < text.size() &&
+                         std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
+    decoded += escaped ? static_cast<char>(value) : text[i];
+    if (escaped) i += 2;
+  }
+  return decoded;
+}
+
+std::string asker(const HttpRequestView& request) {
+  const std::string user = user_of(request.authorization);
+  return fmt::format("{}{} (page)", user.empty() ? "" : user + " at ",
+                     request.peer.empty() ? std::string_view("somebody") : request.peer);
+}
+
+HttpReply answer_of(const ActionResult& result) {
+  boost::json::object body;
+  body["done"] = result.error.empty();
+  if (!result.error.empty()) body["error"] = printable(result.error);
+  if (!result.text.empty()) body["text"] = printable(result.text);
+  boost::json::array lines;
+  for (const std::string& line : result.lines) lines.push_back(boost::json::string(printable(line)));
+  body["lines"] = std::move(lines);
+  return json_reply(result.error.empty() ? 200 : 409, boost::json::serialize(body) + "\n");
+}
+
 HttpReply action(const PageProvider& provider, const HttpRequestView& request, std::string_view name) {
   if (request.method != "POST") {
     HttpReply reply = json_error(405, "actions are asked for by POST");
@@ -127,10 +161,18 @@ HttpReply action(const PageProvider& provider, const HttpRequestView& request, s
   if (!equal_tokens(request.csrf_token, provider.token)) {
     return json_error(403, "the page is out of date: load it again");
   }
-  if (name != "kill") return json_error(404, "no such action; there is: kill");
-  const std::string failure = provider.act({"kill", query_value(request.target, "client")});
-  if (!failure.empty()) return json_error(409, failure);
-  return json_reply(200, "{\"done\":true}\n");
+  const ActionSpec* spec = find_action(name);
+  if (spec == nullptr) return json_error(404, "there is no such action; HELP in the console lists all");
+  const AdminAction order{std::string(spec->name),
+                          percent_decoded(query_value(request.target, spec->argument_of)), asker(request)};
+  if (spec->argument == Argument::required && order.argument.empty()) {
+    return json_error(400, fmt::format("{} is missing in the query", spec->argument_of));
+  }
+  HttpReply reply;
+  reply.later = [act = provider.act, order](std::function<void(HttpReply)> done) {
+    act(order, [done = std::move(done)](const ActionResult& result) { done(answer_of(result)); });
+  };
+  return reply;
 }
 
 HttpReply answer(const PageProvider& provider, const HttpRequestView& request) {

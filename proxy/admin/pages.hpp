@@ -9,28 +9,21 @@
 #include <functional>
 #include <string>
 
+#include "proxy/admin/action.hpp"
 #include "proxy/admin/http_types.hpp"
 #include "proxy/admin/snapshot.hpp"
 
 namespace fairlead::proxy {
 
-struct AdminAction {
-  std::string name;      // kill
-  std::string argument;  // kill: the client's id
-};
-
-enum class MayAct : std::uint8_t { no, yes };
-
 struct PageProvider {
   std::function<AdminSnapshot()> snapshot;
-  /// Does it, or returns the sentence that says why not.
-  std::function<std::string(const AdminAction&)> act;
+  ActFunction act;
   MayAct may_act = MayAct::no;
   std::string token;  // of this process; never empty with MayAct::yes
 };
 
 /// `/`, `/stats` and `/haproxy_stats`, each with `;csv`, `;json`, `;norefresh` and `;up`; `/assets/...`;
-/// `/api/v1/...`. Everything else 404.
+/// `/api/v1/...`; `/api/v1/actions/NAME` for each of action_list(). Everything else 404.
 [[nodiscard]] HttpHandler make_pages(PageProvider provider);
 
 /// 32 hexadecimal digits that nobody can guess.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "health/topology.hpp"
 #include "proxy/engine/stats.hpp"
 #include "proxy/engine/telemetry.hpp"
+#include "vrrp/status.hpp"
 
 namespace fairlead::proxy {
 
@@ -101,6 +103,13 @@ struct TimedEvent {
   health::Event event;
 };
 
+/// What an operator has ordered and nobody has taken back.
+struct OperatorOrder {
+  bool given = false;
+  WallTime since{};
+  std::string by;  // who, in words
+};
+
 struct AdminSnapshot {
   WallTime taken{};
   health::TimePoint now{};
@@ -125,7 +134,10 @@ struct AdminSnapshot {
   std::uint64_t interruptions = 0;
   engine::Histogram failover_durations;  // from the first evidence to the release
   std::uint64_t promotions_revoked = 0;  // provisional routes that were taken back
-  bool paused = false;                   // by the operator
+  OperatorOrder paused;                  // commands are held
+  OperatorOrder drained;                 // this instance is not to be chosen
+  std::chrono::milliseconds hold_max{};  // how long a pause may last before commands fail
+  std::optional<vrrp::Status> vrrp;      // nullopt: this instance stands alone
   bool reload_ok = true;
   std::vector<Outage> outages;     // newest first
   std::vector<TimedEvent> events;  // newest first
@@ -135,6 +147,8 @@ struct AdminSnapshot {
   std::uint64_t hot_samples = 0;
   std::vector<engine::BigKey> big;
   std::vector<engine::ClientRow> client_rows;
+  std::vector<engine::LinkRow> link_rows;
+  engine::Histogram turns;            // of all workers' loops
   std::deque<HistorySample> history;  // oldest first, one a second
 };
 

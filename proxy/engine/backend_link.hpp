@@ -79,6 +79,8 @@ struct BackendLink {
   ReplyWeight weight;             // of what came on it
   std::uint64_t reply_bytes = 0;  // of the reply that is being received, so far
   WriteQueue assembly;  // a frame that must be whole before it is judged or passed on (pushes, subscribers)
+  std::uint64_t received = 0;  // bytes that came on it
+  health::TimePoint opened_at{};
   std::uint64_t appended = 0;  // stream position behind the last byte of `out`
   std::uint64_t written = 0;   // stream position of what the socket took
   Session* owner = nullptr;    // the session that leases it

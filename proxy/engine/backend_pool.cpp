@@ -39,6 +39,7 @@ BackendLink* BackendPool::open(LinkKey key, const UserPtr& user, health::TimePoi
   BackendLink* link = links_.create(key, route_.address);
   link->user = user;
   link->route_serial = route_serial_;
+  link->opened_at = now;
   all_.push_back(*link);
   wheel_.arm(link->timer, now + options_.limits.connect_timeout);
   ++stats_.links_opened;

@@ -27,6 +27,7 @@ bool is_confirmation(std::string_view head) {
 
 void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now) {
   const std::string_view all = bytes.view();
+  link.received += all.size();
   std::uint32_t position = 0;
   while (position < all.size() && link.state != LinkState::closed) {
     const Bytes rest{bytes.chunk, position, bytes.size - position};

@@ -59,6 +59,24 @@ struct ClientRow {
   std::string state;                 // held, transaction, subscriber, ...
 };
 
+/// A connection to a server.
+struct LinkRow {
+  ConnId conn;
+  std::uint32_t worker = 0;  // filled in by the shell
+  std::string server;
+  const char* kind = "";   // shared, bulk, leased, warm, subscriptions, logins, admin
+  const char* state = "";  // connecting, login, ready, draining
+  std::string user;        // empty: fairlead's own login
+  std::uint32_t db = 0;
+  int resp_version = 2;
+  std::uint64_t owner_id = 0;  // the client that leases it; 0: none
+  std::uint64_t in_flight = 0;
+  std::uint64_t unsent_bytes = 0;    // accepted from clients, not yet by the socket
+  std::uint64_t sent_bytes = 0;      // commands, without the login
+  std::uint64_t received_bytes = 0;  // replies and messages
+  std::chrono::milliseconds age{};
+};
+
 /// Everything above, copied for another thread.
 struct TelemetrySnapshot {
   std::vector<CommandMeter> commands;
@@ -67,6 +85,8 @@ struct TelemetrySnapshot {
   std::uint64_t hot_samples = 0;
   std::vector<BigKey> big;
   std::vector<ClientRow> clients;  // those with the most to do, clients_listed_max of them
+  std::vector<LinkRow> links;      // those with the most in flight, links_listed_max of them
+  Histogram turns;                 // of the worker's loop; filled in by the shell
 };
 
 enum class ReplyKind : std::uint8_t { value, error };

@@ -111,3 +111,53 @@ TEST_CASE("a demoted route is left for its successor", "[servers]") {
   world.master('B');
   CHECK(world.steady_on('B'));
 }
+
+TEST_CASE("a server in MAINT or DRAIN is not followed until it is READY", "[servers]") {
+  const Standing standing = GENERATE(Standing::maint, Standing::drain);
+  World world(0, 2);
+  world.master('A');
+  world.replica('B');
+  world.master('A');
+  REQUIRE(world.steady_on('A'));
+  CHECK(world.stand('A', standing).find("is the master; make another") != std::string::npos);
+  CHECK(world.view('A')->standing == Standing::ready);
+  CHECK(world.stand('B', standing).empty());
+  CHECK(world.view('B')->standing == standing);
+  CHECK(world.steady_on('A'));
+  world.lost('A');
+  world.lost('A');
+  for (int i = 0; i < 3; ++i) world.master('B');
+  CHECK(world.state() == GroupState::suspect);
+  world.wait(5001);
+  CHECK(world.text_of(EventKind::no_master_waiting).find("the operator keeps it out") != std::string::npos);
+  CHECK(world.stand('B', Standing::ready).empty());
+  for (int i = 0; i < 3; ++i) world.master('B');
+  CHECK(world.steady_on('B'));
+}
+
+TEST_CASE("of two masters at the start the one that is not in MAINT is the route", "[servers]") {
+  World world(0, 2);
+  CHECK(world.stand('B', Standing::maint).empty());
+  world.master('B');
+  world.master('A');
+  world.master('A');
+  CHECK(world.steady_on('A'));
+  CHECK(world.stand('C', Standing::maint).find("there is no server") == 0);
+}
+
+TEST_CASE("with Sentinels MAINT is a mark, and their master is served all the same", "[servers]") {
+  World world(3);
+  world.settle(1);
+  CHECK(world.stand('A', Standing::maint).find("FAILOVER") != std::string::npos);
+  CHECK(world.stand('B', Standing::drain).find("nothing to drain") != std::string::npos);
+  CHECK(world.stand('B', Standing::maint).empty());
+  CHECK(world.count(EventKind::server_standing) == 1);
+  CHECK(world.stand('B', Standing::maint).empty());
+  CHECK(world.count(EventKind::server_standing) == 1);
+  for (int i = 0; i < 3; ++i) world.tell(i, World::vote('B', 2));
+  CHECK(world.stand('B', Standing::maint).find("about to be the master") != std::string::npos);
+  for (int i = 0; i < 3; ++i) world.master('B');
+  CHECK(world.steady_on('B'));
+  CHECK(world.view('B')->standing == Standing::ready);
+  CHECK(world.count(EventKind::server_standing) == 2);
+}

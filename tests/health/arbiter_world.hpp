@@ -91,6 +91,12 @@ class World {
     now += Milliseconds(1);
     apply(arbiter.on_restart_accepted(now));
   }
+  std::string stand(char name, Standing standing) {
+    now += Milliseconds(1);
+    std::string why_not = arbiter.why_not(server(name), standing);
+    apply(arbiter.on_standing(server(name), standing, now));
+    return why_not;
+  }
   void change_options(const Options& options) {
     now += Milliseconds(1);
     apply(arbiter.on_options(options, now));

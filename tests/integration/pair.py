@@ -116,7 +116,8 @@ class Host:
         sentinels = ", ".join(f'"{LAN}:{sentinel.port}"' for sentinel in redis_set.sentinels)
         return (f'[proxy]\nlisten = ["{self.protocol.any_address}:{PORT}"]\nthreads = 2\n'
                 f'[backend]\nsentinels = [{sentinels}]\n'
-                f'[stats]\nlisten = ["127.0.0.1:9000"]\n'
+                f'[stats]\nlisten = ["127.0.0.1:9000"]\nadmin = true\n'
+                f'[console]\nlisten = ["unix:{self.directory}/console.sock"]\n'
                 f'[vrrp]\nready-file = "{self.ready_file}"\nnotify-fifo = "{self.directory}/notify.fifo"\n'
                 f'address = "{self.protocol.vip}/{self.protocol.prefix}"\ninterface = "eth0"\n'
                 f'node-a = "{own["a"]}"\nnode-b = "{own["b"]}"\nuser = "root"\nadvert-interval = "200ms"\n')
@@ -135,6 +136,10 @@ class Host:
         done = subprocess.run([*self.inside, FAIRLEAD, "check", "--config", str(self.config)], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
         return done.returncode, done.stdout.strip(), time.monotonic() - started
+
+    def console(self, *words):
+        """What the console of this host answers; its socket is a file, so it is reached from everywhere."""
+        return run("redis-cli", "-s", self.directory / "console.sock", *words)
 
     def metrics(self):
         """All samples, over a connection from inside the host."""

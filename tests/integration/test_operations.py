@@ -5,7 +5,7 @@ import signal
 import tempfile
 import unittest
 
-from harness import Fairlead, TestCase, wait_until
+from harness import TestCase, wait_until
 from resp_client import ReplyError, encode
 from test_stats import metrics
 

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import signal
 import socket
 import tempfile
 import threading
@@ -18,7 +19,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 
 from harness import ROOT, TestCase, wait_until
-from resp_client import ReplyError
+from resp_client import Closed, ReplyError
 
 SCREENSHOTS = pathlib.Path(os.environ.get("FAIRLEAD_SCREENSHOTS") or ROOT / "build" / "screenshots")
 PASSWORD = "page-secret"
@@ -77,6 +78,10 @@ class Page(TestCase):
                     client.command("GET", f"user:{number}")
                 except ReplyError:
                     pass  # no master for too long on a busy machine: the page is to show that, too
+                except Closed:
+                    if cls.ending.is_set():
+                        return
+                    raise
 
     def open_page(self, path="/", scheme="light", width=1400, height=1000):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
@@ -169,6 +174,76 @@ class Page(TestCase):
         wait_until(lambda: not find(), what="the client to leave the table")
         self.assertEqual(client.read_until_closed(), b"")
 
+    def press(self, element):
+        """Clicks a button and says yes to the question."""
+        self.driver.execute_script("window.asked = ''; window.confirm = text => { window.asked = text; return true; };"
+                                   "document.getElementById('action-result').textContent = ''; arguments[0].click()", element)
+        wait_until(lambda: self.text("action-result") not in ("", "…"), what="the page to say what became of it")
+        self.assertNotEqual(self.driver.execute_script("return window.asked"), "", "an action without a question")
+        return self.text("action-result")
+
+    def action(self, name):
+        return self.driver.find_element(By.ID, f"act-{name}")
+
+    def test_5b_an_operator_says_no(self):
+        self.open_page()
+        self.driver.execute_script("window.confirm = () => false; arguments[0].click()", self.action("pause"))
+        self.assertFalse(status(self.proxy)["operator"]["paused"]["given"])
+
+    def test_5c_an_operator_pauses_and_resumes(self):
+        self.open_page()
+        self.assertIn("Done: paused", self.press(self.action("pause")))
+        self.addCleanup(self.proxy.process.signal, signal.SIGUSR2)
+        wait_until(lambda: self.text("verdict-word") == "Not serving.", what="the page to show the pause")
+        self.assertIn("Paused by admin at 127.0.0.1 (page)", self.text("verdict-text"))
+        self.assertIn("Paused for", self.text("orders"))
+        wait_until(lambda: status(self.proxy)["summary"]["held"] > 0, what="clients to wait")
+        wait_until(lambda: self.action("pause").text == "Resume", what="the other button")
+        self.assertIn("Done: resumed", self.press(self.action("pause")))
+        wait_until(lambda: self.text("verdict-word") == "Healthy.", what="the page to be content again")
+        wait_until(lambda: status(self.proxy)["summary"]["held"] == 0, what="clients to go on")
+
+    def test_5d_an_operator_drains_and_takes_it_back(self):
+        self.open_page()
+        self.assertIn("Done: drained", self.press(self.action("drain")))
+        self.assertEqual(request(self.proxy, "/readyz")[0], 503)
+        self.assertEqual(request(self.proxy, "/healthz")[0], 200)
+        wait_until(lambda: "drained, by admin at 127.0.0.1 (page)" in self.text("verdict-text"), what="who drained it")
+        wait_until(lambda: self.action("drain").text == "Ready", what="the other button")
+        self.assertIn("Done: ready", self.press(self.action("drain")))
+        self.assertEqual(request(self.proxy, "/readyz")[0], 200)
+
+    def test_5e_maintenance_of_a_replica(self):
+        self.open_page()
+        replica = self.set.others(self.set.master())[0]
+
+        def button():
+            return self.driver.find_element(By.CSS_SELECTOR, f"#servers tr[data-key='{replica.address}'] button")
+        self.assertEqual(self.driver.find_elements(
+            By.CSS_SELECTOR, f"#servers tr[data-key='{self.set.master().address}'] button"), [], "the master has no MAINT")
+        self.assertIn("is maint now", self.press(button()))
+        wait_until(lambda: button().text == "Ready", what="the other button")
+        row = next(row for row in self.rows("haproxy") if row[0] == replica.address)
+        self.assertTrue(any("MAINT" in cell for cell in row), row)
+        self.assertIn("is ready now", self.press(button()))
+        wait_until(lambda: button().text == "Maint", what="the first button")
+
+    def test_5f_reload_tells_what_became_of_it(self):
+        self.open_page()
+        self.assertIn("Done: the configuration was read again: 0 changed, 0 not", self.press(self.action("reload")))
+
+    def test_5g_who_may_not_act_sees_no_buttons(self):
+        proxy = self.fairlead(self.set).wait_ready()
+        self.driver.get(f"http://127.0.0.1:{proxy.stats_port}/")
+        wait_until(lambda: self.text("verdict-word") == "Healthy.", 30, "the page to show a healthy set")
+        self.assertFalse(self.action("failover").is_displayed())
+        origin = f"http://127.0.0.1:{proxy.stats_port}"
+        self.assertNotIn("token", status(proxy))
+        for name in ("pause", "failover", "drain", "reload"):
+            code, body, _ = request(proxy, f"/api/v1/actions/{name}", "POST", {"Origin": origin, "X-CSRF-Token": "0" * 32})
+            self.assertEqual(code, 403)
+            self.assertIn("set admin = true", body)
+
     def test_6_actions_are_refused_without_token_or_origin(self):
         origin = f"http://127.0.0.1:{self.proxy.stats_port}"
         token = status(self.proxy)["token"]
@@ -180,6 +255,16 @@ class Page(TestCase):
             self.assertEqual(request(self.proxy, path, "POST", headers)[0], 403, headers)
         self.assertEqual(request(self.proxy, path, "POST", {"X-CSRF-Token": token, "Origin": origin})[0], 401)
         self.assertEqual(request(self.proxy, path, "GET")[0], 405)
+        for name in ("pause", "resume", "failover", "drain", "ready", "reload", "maint?server=x", "nonsense"):
+            self.assertEqual(request(self.proxy, f"/api/v1/actions/{name}", "POST", {**LOGIN, "Origin": origin})[0], 403)
+        operator = status(self.proxy)["operator"]
+        self.assertFalse(operator["paused"]["given"] or operator["drained"]["given"])
+        granted = {**LOGIN, "X-CSRF-Token": token, "Origin": origin}
+        self.assertEqual(request(self.proxy, "/api/v1/actions/nonsense", "POST", granted)[0], 404)
+        self.assertEqual(request(self.proxy, "/api/v1/actions/maint", "POST", granted)[0], 400)
+        code, body, _ = request(self.proxy, f"/api/v1/actions/maint?server={self.set.master().address}", "POST", granted)
+        self.assertEqual(code, 409)
+        self.assertIn("FAILOVER makes a replica the master first", json.loads(body)["error"])
         self.assertIn(victim, [client["id"] for client in status(self.proxy)["clients"]])
 
     def test_7_login_headers_and_bad_requests(self):
@@ -202,7 +287,7 @@ class Page(TestCase):
 
     def test_8_api_parts(self):
         for part in ("summary", "haproxy", "servers", "sentinels", "failovers", "commands", "slow", "hot", "big", "clients",
-                     "events", "counters", "history"):
+                     "events", "counters", "history", "links", "latency", "vrrp", "operator"):
             code, body, headers = request(self.proxy, f"/api/v1/{part}")
             self.assertEqual((code, headers["Content-Type"]), (200, "application/json"))
             json.loads(body)
@@ -226,6 +311,8 @@ class Page(TestCase):
         self.assertGreater(truth["held"], 0)
         self.assertIn(old.address, truth["cause"])
         self.assertIn("Attention.", self.text("verdict-word"), "one server is down now")
+        self.assertEqual(self.driver.find_element(By.ID, "pair").is_displayed(), False, "this one is not in a pair")
+
         def story():
             return [line for line in self.proxy.process.log().splitlines() if "event=outage" in line]
 
@@ -233,14 +320,33 @@ class Page(TestCase):
         self.assertEqual(len(story()), 5, story())
         old.start()
         wait_until(lambda: self.text("verdict-word") == "Healthy.", 40, "the page to be content again")
+        self.ask_for_a_failover(new)
         for name, scheme, width, height in (("light", "light", 1400, 1000), ("dark", "dark", 1400, 1000),
                                             ("phone", "light", 390, 1400), ("whole", "light", 1400, 3000)):
             self.open_page(scheme=scheme, width=width, height=height)
-            wait_until(lambda: len(self.rows("failovers")) == 1 and len(self.rows("clients")) >= 4, what="all tables")
+            wait_until(lambda: len(self.rows("failovers")) == 2 and len(self.rows("clients")) >= 4, what="all tables")
             overflow = self.driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
             self.assertLessEqual(overflow, 0, f"the page is wider than the window ({name})")
             self.screenshot(name)
         self.assertEqual(self.complaints(), [])
+
+    def ask_for_a_failover(self, old):
+        """Sentinel refuses as long as the last failover is not finished, and its own words are shown."""
+        refused = []
+
+        def accepted():
+            answer = self.press(self.action("failover"))
+            if "begins the failover" in answer:
+                return True
+            refused.append(answer)
+            return False
+        wait_until(accepted, 40, "Sentinel to accept the failover")
+        for answer in refused:
+            self.assertRegex(answer, "Not done: 127.0.0.1:[0-9]+ says: (INPROG|NOGOODSLAVE)")
+        new = self.set.wait_for_other_master(old)
+        wait_until(lambda: self.text("tile-master") == new.address, 20, "the page to show the new master")
+        wait_until(lambda: self.text("verdict-word") == "Healthy.", 40, "the page to be content again")
+        self.driver.execute_script("document.getElementById('action-result').textContent = ''")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,28 @@ class Moves(PairCase):
         self.pair.wait_ready_to_move()
         self.assertEqual(self.pair.owner(), self.standby)
 
+    def test_drain_and_ready_by_the_operator(self):
+        subscribers = self.subscribers()
+        own = VipClient(host=IPV4.own[self.owner.node])
+        self.addCleanup(own.close)
+        self.assertEqual(own.command("SET", "drained", "1"), "OK")
+        self.assertIn("OK drained: the address goes to the peer", self.owner.console("DRAIN"))
+        self.assert_all_reset(subscribers)
+        self.pair.wait_owner(self.standby)
+        self.pair.wait_serving()
+        self.assertEqual(own.command("GET", "drained"), b"1", "who is not at the pair's address is served")
+        with VipClient(host=IPV4.own[self.owner.node]) as late:
+            self.assertEqual(late.command("GET", "drained"), b"1")
+        told = self.owner.console("SHOW", "VRRP")
+        self.assertRegex(told, r"verdict +unfit: drained by the operator")
+        self.assertRegex(told, r"address_here +no")
+        self.assertRegex(self.standby.console("SHOW", "VRRP"), r"address_here +yes")
+        self.assertEqual(self.owner.metrics()["fairlead_healthy"], 1)
+        self.assertEqual(self.owner.metrics()["fairlead_drained"], 1)
+        self.assertIn("OK ready", self.owner.console("READY"))
+        self.pair.wait_ready_to_move()
+        self.assertEqual(self.pair.owner(), self.standby, "nobody takes the address back from a healthy owner")
+
     def test_what_is_in_flight_at_sigterm_is_answered(self):
         clients = [VipClient() for _ in range(20)]
         for client in clients:

@@ -1,79 +1,15 @@
-// What the admin side tells: outages, HAProxy's table, JSON, metrics, and who may act.
+// What the admin side tells: outages, HAProxy's table, JSON, metrics.
 #include <catch2/catch.hpp>
 
 #include <boost/json.hpp>
 
 #include "proxy/admin/api.hpp"
 #include "proxy/admin/haproxy_table.hpp"
-#include "proxy/admin/observer.hpp"
-#include "proxy/admin/pages.hpp"
 #include "proxy/admin/text.hpp"
+#include "tests/proxy/admin_world.hpp"
 
 using namespace fairlead;
 using namespace fairlead::proxy;
-using namespace std::chrono_literals;
-
-namespace {
-
-/// An Observer with a clock of its own and a set of one master and one replica.
-struct Watched {
-  Watched() { observer.on_reports({report()}, at()); }
-
-  OutageLog::Moment at() const { return {now, WallTime(1'700'000'000s) + (now - start)}; }
-  WorkerReport report() const { return {stats, 4096}; }
-
-  void publish(const std::string& master, health::GroupState state, std::uint64_t term = 1) {
-    auto topology = std::make_shared<health::Topology>();
-    topology->version = ++version;
-    topology->commands = resp::CommandTable::built_in();
-    health::Shard shard;
-    shard.state = state;
-    shard.route = health::Route{{master, 6379, false}, "run-" + master, "7.0.15", term, now};
-    for (const std::string host : {"a", "b"}) {
-      health::ServerView view;
-      view.address = {host, 6379, false};
-      view.role = host == master ? health::Role::master : health::Role::replica;
-      view.reachable = host != dead;
-      view.offset = host == master ? 1000 : 900;
-      shard.servers.push_back(view);
-    }
-    topology->shards.push_back(shard);
-    topology->sentinels.resize(3);
-    for (std::size_t i = 0; i < 3; ++i) {
-      topology->sentinels[i].address = {"s" + std::to_string(i), 26379, false};
-      topology->sentinels[i].usable = i != 2 || sentinels_all;
-    }
-    observer.on_topology(topology, at());
-  }
-  void pass(std::chrono::milliseconds time) {
-    now += time;
-    observer.on_reports({report()}, at());
-  }
-  AdminSnapshot snapshot() {
-    AdminSnapshot s = observer.snapshot(at());
-    return s;
-  }
-
-  health::TimePoint start{100h};
-  health::TimePoint now = start;
-  std::uint64_t version = 0;
-  std::string dead;
-  bool sentinels_all = true;
-  engine::Stats stats;
-  Observer observer{{"1.2.3", 100, 50}, {start, WallTime(1'700'000'000s)}};
-};
-
-boost::json::object status(const AdminSnapshot& snapshot) {
-  return boost::json::parse(api_status(snapshot, {})).as_object();
-}
-
-std::string line_of(const std::string& text, const std::string& begin) {
-  const std::size_t at = text.find("\n" + begin);
-  if (at == std::string::npos) return {};
-  return text.substr(at + 1, text.find('\n', at + 1) - at - 1);
-}
-
-}  // namespace
 
 TEST_CASE("a failover is told with its durations and its cost") {
   Watched w;
@@ -270,78 +206,67 @@ TEST_CASE("histograms of /metrics are cumulative") {
   CHECK(line_of(text, "fairlead_replica_lag_bytes{server=\"b:6379\"}").ends_with(" 100"));
 }
 
-namespace {
-
-struct Pages {
-  explicit Pages(MayAct may_act) {
-    PageProvider provider{[this] { return watched.snapshot(); },
-                          [this](const AdminAction& action) {
-                            acted.push_back(action.name + " " + action.argument);
-                            return action.argument == "9" ? std::string() : std::string("gone");
-                          },
-                          may_act, "secret-token"};
-    handler = make_pages(std::move(provider));
-    watched.publish("a", health::GroupState::steady);
-  }
-  HttpReply get(std::string_view target) { return handler({"GET", target, {}, {}, "h:1", {}, {}}); }
-  HttpReply kill(std::string_view origin, std::string_view token, std::string_view client = "9") {
-    const std::string target = "/api/v1/actions/kill?client=" + std::string(client);
-    return handler({"POST", target, {}, {}, "h:1", origin, token});
-  }
-
-  Watched watched;
-  std::vector<std::string> acted;
-  HttpHandler handler;
-};
-
-}  // namespace
-
-TEST_CASE("actions need permission, the page's origin and its token") {
-  Pages pages(MayAct::yes);
-  CHECK(pages.kill("http://h:1", "secret-token").status == 200);
-  CHECK(pages.acted == std::vector<std::string>{"kill 9"});
-  pages.acted.clear();
-  CHECK(pages.kill("", "secret-token").status == 403);
-  CHECK(pages.kill("http://evil:1", "secret-token").status == 403);
-  CHECK(pages.kill("http://h:1", "").status == 403);
-  CHECK(pages.kill("http://h:1", "secret-tokex").status == 403);
-  CHECK(pages.get("/api/v1/actions/kill?client=9").status == 405);
-  CHECK(
-      pages.handler({"POST", "/api/v1/actions/flush", {}, {}, "h:1", "http://h:1", "secret-token"}).status ==
-      404);
-  CHECK(pages.acted.empty());
-  CHECK(pages.kill("http://h:1", "secret-token", "8").status == 409);
-  CHECK(boost::json::parse(pages.get("/api/v1/status").body).at("token").as_string() == "secret-token");
-
-  Pages readers(MayAct::no);
-  CHECK(readers.kill("http://h:1", "secret-token").status == 403);
-  CHECK(readers.acted.empty());
-  CHECK(readers.get("/api/v1/status").body.find("secret-token") == std::string::npos);
+TEST_CASE("links are told by kind and age, the busiest first") {
+  Watched w;
+  w.publish("a", health::GroupState::steady);
+  engine::TelemetrySnapshot worker;
+  worker.links.resize(2);
+  worker.links[0].kind = "shared";
+  worker.links[1].kind = "leased";
+  worker.links[1].in_flight = 3;
+  worker.links[1].user = "app\n";
+  w.observer.on_telemetry({worker}, w.at());
+  const auto links = status(w.snapshot()).at("links").as_array();
+  REQUIRE(links.size() == 2);
+  CHECK(links.at(0).at("kind").as_string() == "leased");
+  CHECK(links.at(0).at("user").as_string() == "app\\x0a");
 }
 
-TEST_CASE("the page under its names, with HAProxy's options") {
-  Pages pages(MayAct::no);
-  for (const char* target : {"/", "/stats", "/haproxy_stats", "/stats;norefresh", "/haproxy?stats;up"}) {
-    const HttpReply reply = pages.get(target);
-    CHECK(reply.status == 200);
-    CHECK(reply.content_type == "text/html; charset=utf-8");
-    CHECK(reply.body.find("<title>fairlead</title>") != std::string::npos);
-    const auto policy = std::find_if(reply.headers.begin(), reply.headers.end(),
-                                     [](const auto& h) { return h.first == "Content-Security-Policy"; });
-    REQUIRE(policy != reply.headers.end());
-    CHECK(policy->second.find("default-src 'self'") == 0);
-  }
-  CHECK(pages.get("/stats;csv").body.rfind("# pxname,", 0) == 0);
-  CHECK(pages.get("/haproxy?stats;csv;norefresh").body.rfind("# pxname,", 0) == 0);
-  CHECK(boost::json::parse(pages.get("/stats;json").body).is_array());
-  for (const char* name : {"app.js", "view.js", "charts.js", "style.css", "favicon.svg"}) {
-    CHECK(pages.get(std::string("/assets/") + name).status == 200);
-  }
-  for (const char* target :
-       {"/assets/../server.cpp", "/assets/none", "/statsx", "/api/v1/none", "/api/v2/status"}) {
-    CHECK(pages.get(target).status == 404);
-  }
-  CHECK(pages.handler({"PUT", "/", {}, {}, {}, {}, {}}).status == 405);
-  CHECK(make_token().size() == 32);
-  CHECK(make_token() != make_token());
+TEST_CASE("what operators have ordered is in the verdict, with their name") {
+  Watched w;
+  w.publish("a", health::GroupState::steady);
+  AdminSnapshot s = w.snapshot();
+  s.hold_max = 10s;
+  s.drained = {true, s.taken - 5s, "ann at 10.0.0.7 (page)"};
+  CHECK(verdict_of(s).level == "warn");
+  CHECK(verdict_of(s).text.find("drained, by ann at 10.0.0.7 (page), 5 s ago") != std::string::npos);
+  s.paused = {true, s.taken - 4s, "SIGUSR1"};
+  CHECK(verdict_of(s).level == "down");
+  CHECK(verdict_of(s).text == "Paused by SIGUSR1, 4 s ago; commands wait, for 7 s more");
+  s.paused.since -= 1min;
+  CHECK(verdict_of(s).text.find("commands fail") != std::string::npos);
+  CHECK(status(s).at("operator").at("paused").at("by").as_string() == "SIGUSR1");
+  CHECK(render_metrics(s).find("\nfairlead_paused 1\n") != std::string::npos);
+  CHECK(render_metrics(s).find("\nfairlead_drained 1\n") != std::string::npos);
+}
+
+TEST_CASE("a server in MAINT may be down without a warning") {
+  Watched w;
+  w.dead = "b";
+  w.publish("a", health::GroupState::steady);
+  CHECK(verdict_of(w.snapshot()).level == "warn");
+  AdminSnapshot s = w.snapshot();
+  auto topology = std::make_shared<health::Topology>(*s.topology);
+  topology->shards.front().servers.at(1).standing = health::Standing::maint;
+  s.topology = topology;
+  CHECK(verdict_of(s).level == "ok");
+  CHECK(haproxy_rows(s).at(2).at("status") == "MAINT");
+  CHECK(status(s).at("servers").as_array().at(1).at("standing").as_string() == "maint");
+  CHECK(render_metrics(s).find("fairlead_server_maintenance{server=\"b:6379\"} 1") != std::string::npos);
+  topology->shards.front().servers.at(1).reachable = true;
+  topology->shards.front().servers.at(1).standing = health::Standing::drain;
+  CHECK(haproxy_rows(s).at(2).at("status") == "DRAIN");
+}
+
+TEST_CASE("the pair is told when there is one") {
+  Watched w;
+  w.publish("a", health::GroupState::steady);
+  AdminSnapshot s = w.snapshot();
+  CHECK_FALSE(status(s).at("vrrp").at("in_pair").as_bool());
+  s.vrrp.emplace();
+  s.vrrp->address = "10.0.0.100/24";
+  s.vrrp->reason = "a worker stands still";
+  CHECK(status(s).at("vrrp").at("address").as_string() == "10.0.0.100/24");
+  CHECK(verdict_of(s).text.find("unfit to have the pair's address: a worker stands still") !=
+        std::string::npos);
 }

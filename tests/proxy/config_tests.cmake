@@ -4,4 +4,4 @@ fairlead_unit_test(config_tests
           http_limits_test.cpp http_login_test.cpp log_test.cpp reload_test.cpp
   LIBS fairlead_config)
 # What the stats page, its API and /metrics tell.
-fairlead_unit_test(admin_tests SOURCES admin_test.cpp LIBS fairlead_admin)
+fairlead_unit_test(admin_tests SOURCES admin_test.cpp admin_actions_test.cpp LIBS fairlead_admin)

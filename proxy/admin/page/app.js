@@ -1,4 +1,5 @@
 // Asks /api/v1/status every second and shows it. The charts ask only for the samples they do not have.
+import {killButton, showActions, standingButtons} from './actions.js';
 import {Chart} from './charts.js';
 import {age, bytes, clock, fill, micros, millis, number, setClass, setText} from './view.js';
 
@@ -10,7 +11,6 @@ const at = path => location.origin + path;
 const POLL_MS = 1000, HISTORY_MAX = 300;
 let live = !options.includes('norefresh');
 let history = [];
-let token = '';
 let answeredAt = 0;
 
 const charts = {
@@ -33,7 +33,7 @@ function showSummary(doc) {
   document.title = (s.level === 'ok' ? '' : WORDS[s.level] + ' ') + 'fairlead' + (s.master ? ' – ' + s.master.address : '');
   setText(id('tile-master'), s.master && s.state === 'steady' ? s.master.address : s.master ? 'none now' : 'none yet');
   setText(id('tile-master-sub'), !s.master ? s.state : s.state === 'steady'
-    ? `Redis ${s.master.version}, term ${s.master.term}, for ${age(doc.now_ms - s.master.since_ms)}`
+    ? `for ${age(doc.now_ms - s.master.since_ms)}; ${standby(doc)}; Redis ${s.master.version}, term ${s.master.term}`
     : `${s.state}; it was ${s.master.address}`);
   if (last) {
     setText(id('tile-load'), number(last.commands) + '/s');
@@ -44,6 +44,15 @@ function showSummary(doc) {
   setText(id('tile-clients'), number(s.clients));
   setText(id('tile-clients-sub'), `of ${number(s.clients_max)}; ${s.held} waiting; ${s.links} links`);
   showLastFailover(doc);
+}
+
+// Who could take over, and who would decide it.
+function standby(doc) {
+  const replicas = doc.servers.filter(s => !s.is_route && s.reachable && s.role === 'replica');
+  const lag = Math.max(0, ...replicas.map(s => s.lag_bytes));
+  const count = `${replicas.length} ${replicas.length === 1 ? 'replica' : 'replicas'}`;
+  const sentinels = doc.sentinels.length ? `, ${doc.sentinels.filter(s => s.usable).length} of ${doc.sentinels.length} Sentinels` : '';
+  return (replicas.length ? `${count} at most ${bytes(lag)} behind` : 'no replica') + sentinels;
 }
 
 function showLastFailover(doc) {
@@ -92,6 +101,8 @@ function haproxyClass(row) {
   if (row.type === '0') return 'frontend';
   if (row.type === '1') return 'backend';
   if (row.status === 'DOWN') return 'row-down';
+  if (row.status === 'MAINT') return 'maintenance';
+  if (row.status === 'DRAIN') return 'draining';
   if (row.status !== 'UP') return 'going-down';
   return row.act === '1' ? 'active-up' : 'backup-up';
 }
@@ -104,13 +115,15 @@ function showServers(doc) {
     {text: s.address, cls: 'mono'},
     s.is_route ? {text: doc.summary.state === 'steady' ? 'master' : 'master, in doubt',
                   badge: doc.summary.state === 'steady' ? 'ok' : 'warn'}
-      : {text: s.role, badge: s.rogue ? 'down' : 'none'},
-    {text: s.reachable ? 'yes' : 'no', badge: s.reachable ? 'ok' : 'down'},
+      : {text: s.standing === 'ready' ? s.role : `${s.role}, ${s.standing}`,
+         badge: s.rogue ? 'down' : s.standing === 'ready' ? 'none' : 'warn'},
+    {text: s.reachable ? 'yes' : 'no', badge: s.reachable ? 'ok' : s.standing === 'maint' ? 'none' : 'down'},
     {text: s.offset < 0 ? '–' : s.offset, cls: 'num'},
     {text: s.lag_bytes < 0 ? '–' : bytes(s.lag_bytes), cls: 'num'},
     {text: s.run_id.slice(0, 8), title: s.run_id, cls: 'mono'},
     {text: s.term === undefined ? '' : s.term, cls: 'num'},
     {text: s.rogue ? 'says master and is not: nothing is sent to it' : s.last_error, cls: 'text'},
+    {buttons: standingButtons(s, doc.sentinels.length > 0), cls: 'action'},
   ], null, 'No server is known yet.');
   fill(id('sentinels'), doc.sentinels, s => s.address, s => [
     {text: s.address, cls: 'mono'},
@@ -176,7 +189,6 @@ function showCommands(doc) {
 }
 
 function showClients(doc) {
-  setClass(document.body, doc.may_act ? '' : 'no-actions');
   const states = {held: 'warn', 'does not read': 'warn', 'waits for a link': 'warn'};
   fill(id('clients'), doc.clients, c => c.id, c => [
     {text: c.id},
@@ -190,7 +202,7 @@ function showClients(doc) {
     {text: bytes(c.unread_bytes), cls: 'num'},
     {text: bytes(c.unsent_bytes), cls: 'num'},
     {text: millis(c.idle_ms), cls: 'num'},
-    {text: 'Close', label: `Close client ${c.id} at ${c.address}`, button: () => kill(c), cls: 'action'},
+    {buttons: [killButton(c)], cls: 'action'},
   ], null, 'No client is connected.');
 }
 
@@ -203,23 +215,48 @@ function showEvents(doc) {
   ], null, 'Nothing has happened yet.');
 }
 
-async function kill(client) {
-  if (!confirm(`Close client ${client.id} (${client.name || client.address})?`)) return;
-  const answer = await fetch(at(`/api/v1/actions/kill?client=${client.id}`),
-    {method: 'POST', headers: {'X-CSRF-Token': token}});
-  const body = await answer.json();
-  setText(id('action-result'), answer.ok ? `Client ${client.id} was closed.` : `Not done: ${body.error}`);
+function showLinks(doc) {
+  fill(id('links'), doc.links, l => l.id, l => [
+    {text: l.server, cls: 'mono'},
+    {text: l.kind},
+    {text: l.state, badge: l.state === 'ready' ? 'ok' : 'warn'},
+    {text: l.worker, cls: 'num'},
+    {text: l.user || '(fairlead)'},
+    {text: l.db, cls: 'num'},
+    {text: l.in_flight, cls: 'num'},
+    {text: bytes(l.unsent_bytes), cls: 'num'},
+    {text: bytes(l.sent_bytes), cls: 'num'},
+    {text: bytes(l.received_bytes), cls: 'num'},
+    {text: age(l.age_ms), cls: 'num'},
+    {text: l.client_id || '', cls: 'num'},
+  ], null, 'No link is open: the first command opens one.');
+}
+
+function showPair(doc) {
+  id('pair').hidden = !doc.vrrp.in_pair;
+  if (!doc.vrrp.in_pair) return;
+  const v = doc.vrrp;
+  const rows = [
+    ['Address', v.address, v.address_here === 'yes' ? 'here' : 'not here', v.address_here === 'yes' ? 'ok' : 'none', `for ${age(v.for_seconds * 1000)}`],
+    ['keepalived', v.instance, v.keepalived, v.keepalived === 'MASTER' ? 'ok' : 'none', `priority ${v.priority}`],
+    ['This instance', '', v.verdict === 'fit' ? 'fit' : 'unfit', v.verdict === 'fit' ? 'ok' : 'warn', v.verdict === 'fit' ? '' : v.verdict.replace(/^unfit: /, '')],
+    ['Guard', v.ready_file, v.guard, v.guard === 'up' ? 'ok' : 'down', `the file says ${v.ready_value}; restarted ${v.guard_restarts} times`],
+    ['Moves', '', `${v.gains} came, ${v.losses} went`, 'none', `${v.clients_reset} clients let go`],
+  ];
+  fill(id('vrrp'), rows, r => r[0], r => [{text: r[0]}, {text: r[1], cls: 'mono'}, {text: r[2], badge: r[3]}, {text: r[4], cls: 'text'}], null, '');
 }
 
 function show(doc) {
-  token = doc.token || '';
   history = history.concat(doc.history).slice(-HISTORY_MAX);
+  showActions(doc, poll);
   showSummary(doc);
   showCharts(doc);
   showServers(doc);
   showFailovers(doc);
   showCommands(doc);
   showClients(doc);
+  showLinks(doc);
+  showPair(doc);
   showEvents(doc);
 }
 

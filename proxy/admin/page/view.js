@@ -43,7 +43,7 @@ export function setClass(node, name) {
 }
 
 // One row per item, found again by its key: only what changed is touched, so focus and selection stay.
-// A cell is {text, cls, badge, button}.
+// A cell is {text, cls, badge}, or {buttons, cls} with a list of {text, label, act}.
 export function fill(table, items, keyOf, cellsOf, rowClass, empty) {
   const body = table.tBodies[0];
   const known = new Map(Array.from(body.rows, row => [row.dataset.key, row]));
@@ -80,14 +80,15 @@ function fillCell(row, i, cell) {
     if (!badge) { td.textContent = ''; badge = td.appendChild(document.createElement('span')); }
     setClass(badge, 'badge ' + cell.badge);
     setText(badge, cell.text);
-  } else if (cell.button) {
-    if (!td.querySelector('button')) {
-      const button = td.appendChild(document.createElement('button'));
+  } else if (cell.buttons) {
+    while (td.children.length > cell.buttons.length) td.lastChild.remove();
+    cell.buttons.forEach((wanted, n) => {
+      const button = td.children[n] || td.appendChild(document.createElement('button'));
       button.type = 'button';
-      button.textContent = cell.text;
-      button.setAttribute('aria-label', cell.label);
-      button.addEventListener('click', cell.button);
-    }
+      setText(button, wanted.text);
+      if (button.getAttribute('aria-label') !== wanted.label) button.setAttribute('aria-label', wanted.label);
+      button.onclick = wanted.act;
+    });
   } else {
     setText(td, cell.text === undefined ? '' : cell.text);
   }
