@@ -27,6 +27,13 @@ constexpr std::array fixed_options{
     Fixed{
         "proxy", "links-per-server",
         [](Options& to, const Options& from) { to.engine.links_per_server = from.engine.links_per_server; }},
+    Fixed{"vrrp", "ready-file",
+          [](Options& to, const Options& from) { to.vrrp.ready_file = from.vrrp.ready_file; }},
+    Fixed{"vrrp", "notify-fifo",
+          [](Options& to, const Options& from) { to.vrrp.notify_fifo = from.vrrp.notify_fifo; }},
+    Fixed{"vrrp", "address", [](Options& to, const Options& from) { to.vrrp.address = from.vrrp.address; }},
+    Fixed{"vrrp", "instance",
+          [](Options& to, const Options& from) { to.vrrp.instance = from.vrrp.instance; }},
     Fixed{"vrrp", "warm-links",
           [](Options& to, const Options& from) { to.vrrp.warm_links = from.vrrp.warm_links; }},
     Fixed{"backend", "master-name",

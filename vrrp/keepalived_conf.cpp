@@ -114,8 +114,9 @@ vrrp_instance @instance@ {
   nopreempt
   interface @interface@
   virtual_router_id @router@
-  # Close to 255, because the time to take over is 3 adverts and (256 - priority) / 256 of one. They differ so that
-  # one of two owners gives way after a split.
+  # Close to 255, because the time to take over is 3 adverts and (256 - priority) / 256 of one, and the fraction alone
+  # when the owner resigns: nobody answers clients meanwhile. They differ so that one of two owners gives way after a
+  # split.
   priority @priority@
   advert_int @advert@
   unicast_src_ip @own@
@@ -184,7 +185,7 @@ std::string render(const PairDescription& pair, Node node) {
       Field{"check", pair.check_command},
       Field{"interface", pair.interface},
       Field{"router", std::to_string(pair.router_id)},
-      Field{"priority", first ? "250" : "240"},
+      Field{"priority", first ? "254" : "253"},
       Field{"advert", seconds(pair.advert_interval)},
       Field{"own", pair.nodes[first ? 0 : 1]},
       Field{"peer", pair.nodes[first ? 1 : 0]},

@@ -14,8 +14,9 @@ from resp_client import encode
 
 RETRY_PAUSE = 0.010
 # A connection request that falls between the two owners is answered by nobody, and TCP repeats it only after a second;
-# these clients begin another connection before that.
-PATIENCE = 0.1
+# these clients begin another connection before that. Shorter than this thread may need to look at all of them once, it
+# would give up attempts that have succeeded.
+PATIENCE = 0.25
 
 
 class Client:

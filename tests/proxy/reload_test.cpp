@@ -75,6 +75,25 @@ TEST_CASE("a reload changes limits, logins and what is watched", "[reload]") {
   }
 }
 
+TEST_CASE("a reload leaves the pair as it is", "[reload]") {
+  Options running = running_options();
+  running.vrrp.address = "10.0.0.100/24";
+  Options wanted = running;
+  wanted.vrrp.ready_file = "/run/x/ready";
+  wanted.vrrp.notify_fifo = "/run/x/fifo";
+  wanted.vrrp.address = "10.0.0.101/24";
+  wanted.vrrp.instance = "other";
+  wanted.vrrp.warm_links = 3;
+  const ReloadPlan plan = plan_reload(running, wanted);
+  CHECK(plan.refused.size() == 5);
+  CHECK(plan.changed.empty());
+  CHECK(plan.options.vrrp.ready_file.empty());
+  CHECK(plan.options.vrrp.notify_fifo.empty());
+  CHECK(plan.options.vrrp.address == "10.0.0.100/24");
+  CHECK(plan.options.vrrp.instance == "fairlead");
+  CHECK(plan.options.vrrp.warm_links == running.vrrp.warm_links);
+}
+
 TEST_CASE("a reload refuses what is made at start", "[reload]") {
   Options wanted = running_options();
   wanted.threads = 7;

@@ -55,7 +55,7 @@ TEST_CASE("the nodes differ in what must differ and in nothing else") {
   }
   REQUIRE(different.size() == 5);
   CHECK(different[1] == "  router_id fairlead_a |  router_id fairlead_b");
-  CHECK(different[2] == "  priority 250 |  priority 240");
+  CHECK(different[2] == "  priority 254 |  priority 253");
   CHECK(different[3] == "  unicast_src_ip 10.0.0.11 |  unicast_src_ip 10.0.0.12");
   CHECK(different[4] == "    10.0.0.12 |    10.0.0.11");
 }
