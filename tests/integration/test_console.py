@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 
 from harness import FAIRLEAD, Process, TestCase, free_port, wait_until
-from resp_client import RawClient, ReplyError
+from resp_client import ReplyError
 
 PASSWORD = "console-secret"
 
