@@ -237,10 +237,13 @@ class Page(TestCase):
         self.assertIn("Done: the configuration was read again: 0 changed, 0 not", self.press(self.action("reload")))
 
     def test_5g_who_may_not_act_sees_no_buttons(self):
-        proxy = self.fairlead(self.set).wait_ready()
+        proxy = self.fairlead(self.set, "--vrrp-address", "127.0.0.1").wait_ready()
         self.driver.get(f"http://127.0.0.1:{proxy.stats_port}/")
         wait_until(lambda: self.text("verdict-word") == "Healthy.", 30, "the page to show a healthy set")
         self.assertFalse(self.action("failover").is_displayed())
+        self.assertTrue(self.driver.find_element(By.ID, "pair").is_displayed(), "this one is in a pair")
+        wait_until(lambda: [row[:3] for row in self.rows("vrrp")][:1] == [["Address", "127.0.0.1", "here"]], what="the address")
+        self.assertEqual([row[2] for row in self.rows("vrrp") if row[0] == "This instance"], ["fit"])
         origin = f"http://127.0.0.1:{proxy.stats_port}"
         self.assertNotIn("token", status(proxy))
         for name in ("pause", "failover", "drain", "reload"):
