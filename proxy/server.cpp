@@ -1,6 +1,5 @@
 #include "proxy/server.hpp"
 
-#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "proxy/log.hpp"
 #include "proxy/operator_desk.hpp"
 #include "proxy/pair.hpp"
+#include "proxy/process_limits.hpp"
 #include "proxy/reload.hpp"
 #include "proxy/socket_options.hpp"
 #include "proxy/state_file.hpp"
@@ -46,33 +46,6 @@ constexpr std::chrono::milliseconds telemetry_interval{1000};
 
 OutageLog::Moment moment() {
   return {Clock::now(), std::chrono::system_clock::now()};
-}
-
-/// Every client and every link needs a descriptor: as many as the system allows.
-void raise_descriptor_limit(std::uint32_t clients_max) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  constexpr std::uint32_t reserve = 1024;
-  if (limit.rlim_cur < clients_max + reserve) {
-    log(LogLevel::warning,
-        "fewer descriptors than max-clients needs; raise LimitNOFILE (ulimit -n) or lower max-clients",
-        {{"descriptors", std::to_string(limit.rlim_cur)}, {"max_clients", std::to_string(clients_max)}});
-  }
-}
-
-engine::EngineOptions options_of_worker(const Options& options, unsigned workers) {
-  engine::EngineOptions mine = options.engine;
-  mine.server_login = options.backend.server_login;
-  mine.limits.hold_bytes_max = std::max<std::uint64_t>(1, mine.limits.hold_bytes_max / workers);
-  mine.limits.memory_bytes_max = std::max<std::uint64_t>(1, mine.limits.memory_bytes_max / workers);
-  mine.limits.leased_links_max = std::max<std::uint32_t>(1, mine.limits.leased_links_max / workers);
-  mine.program_version = version();
-  mine.links_per_server = std::max<std::uint32_t>(1, mine.links_per_server);
-  // One that stands alone meets its clients one by one, and opens links for who comes.
-  mine.warm_links = options.vrrp.in_pair() ? options.vrrp.warm_links : 0;
-  return mine;
 }
 
 /// The control thread's actor: owns the workers, the monitor and the stats listener; lives on the main

@@ -45,13 +45,16 @@ void Observer::on_topology(const health::TopologyPtr& topology, OutageLog::Momen
   outages_.on_topology(*topology, at);
   std::map<resp::Address, ServerHistory> servers;
   for (const health::ServerView& view : topology->shards.front().servers) {
-    const auto known = kept_.servers.find(view.address);
     ServerHistory history;
-    if (known == kept_.servers.end()) {
+    if (const auto known = kept_.servers.find(view.address); known != kept_.servers.end()) {
+      history = known->second;
+      kept_.servers.erase(known);
+    } else if (const auto gone = gone_.find(view.address); gone != gone_.end()) {
+      history = gone->second;
+      gone_.erase(gone);
+    } else {
       history.changed_at = at.now;
       history.reachable = view.reachable;
-    } else {
-      history = known->second;
     }
     if (history.reachable != view.reachable) {
       if (view.reachable) {
@@ -64,6 +67,7 @@ void Observer::on_topology(const health::TopologyPtr& topology, OutageLog::Momen
     }
     servers.emplace(view.address, history);
   }
+  if (gone_.size() + kept_.servers.size() <= gone_servers_max) gone_.merge(kept_.servers);
   kept_.servers = std::move(servers);
 }
 

@@ -26,6 +26,7 @@ class Observer {
  public:
   static constexpr std::size_t history_max = 300;  // seconds
   static constexpr std::size_t events_max = 200;
+  static constexpr std::size_t gone_servers_max = 128;
 
   Observer(ObserverOptions options, OutageLog::Moment started);
 
@@ -54,6 +55,9 @@ class Observer {
   ObserverOptions options_;
   OutageLog::Moment started_;
   AdminSnapshot kept_;  // all of a snapshot that lasts; what depends on the moment is filled in by snapshot()
+  /// Servers that the Sentinels do not list now. A promotion makes them forget one for a moment, and its
+  /// counters must not begin anew.
+  std::map<resp::Address, ServerHistory> gone_;
   OutageLog outages_;
   std::deque<TimedEvent> events_;
   std::map<std::string, CommandRow> commands_;

@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import tempfile
@@ -99,6 +100,9 @@ class Page(TestCase):
         return self.driver.execute_script(
             "return Array.from(document.querySelectorAll(arguments[0]), r => Array.from(r.cells, c => c.textContent))",
             f"#{table} tbody tr")
+
+    def failover_rows(self):
+        return [row for row in self.rows("failovers") if row[1] == "failover"]
 
     def screenshot(self, name):
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -233,10 +237,13 @@ class Page(TestCase):
         self.assertIn("Done: the configuration was read again: 0 changed, 0 not", self.press(self.action("reload")))
 
     def test_5g_who_may_not_act_sees_no_buttons(self):
-        proxy = self.fairlead(self.set).wait_ready()
+        proxy = self.fairlead(self.set, "--vrrp-address", "127.0.0.1").wait_ready()
         self.driver.get(f"http://127.0.0.1:{proxy.stats_port}/")
         wait_until(lambda: self.text("verdict-word") == "Healthy.", 30, "the page to show a healthy set")
         self.assertFalse(self.action("failover").is_displayed())
+        self.assertTrue(self.driver.find_element(By.ID, "pair").is_displayed(), "this one is in a pair")
+        wait_until(lambda: [row[:3] for row in self.rows("vrrp")][:1] == [["Address", "127.0.0.1", "here"]], what="the address")
+        self.assertEqual([row[2] for row in self.rows("vrrp") if row[0] == "This instance"], ["fit"])
         origin = f"http://127.0.0.1:{proxy.stats_port}"
         self.assertNotIn("token", status(proxy))
         for name in ("pause", "failover", "drain", "reload"):
@@ -303,10 +310,11 @@ class Page(TestCase):
         new = self.set.wait_for_other_master(old)
         wait_until(lambda: self.text("tile-master") == new.address, 20, "the page to show the new master")
         wait_until(lambda: "ago, pause" in self.text("tile-failover"), what="the failover's pause")
-        wait_until(lambda: self.rows("failovers")[0][1] == "failover", what="the failover in the timeline")
-        row = self.rows("failovers")[0]
+        # Interruptions may stand beside it: a starved machine lets fairlead itself stand still.
+        wait_until(lambda: self.failover_rows(), what="the failover in the timeline")
+        row = self.failover_rows()[0]
         self.assertEqual((row[2], row[3]), (old.address, new.address))
-        truth = status(self.proxy)["failovers"][0]
+        truth = next(f for f in status(self.proxy)["failovers"] if f["kind"] == "failover")
         self.assertGreater(truth["until_released_ms"], 0)
         self.assertGreater(truth["held"], 0)
         self.assertIn(old.address, truth["cause"])
@@ -314,7 +322,8 @@ class Page(TestCase):
         self.assertEqual(self.driver.find_element(By.ID, "pair").is_displayed(), False, "this one is not in a pair")
 
         def story():
-            return [line for line in self.proxy.process.log().splitlines() if "event=outage" in line]
+            told = rf'"(outage|failover) {truth["id"]}: .*event=outage'
+            return [line for line in self.proxy.process.log().splitlines() if re.search(told, line)]
 
         wait_until(lambda: len(story()) >= 5, what="what the failover has cost, on the log")
         self.assertEqual(len(story()), 5, story())
@@ -324,7 +333,7 @@ class Page(TestCase):
         for name, scheme, width, height in (("light", "light", 1400, 1000), ("dark", "dark", 1400, 1000),
                                             ("phone", "light", 390, 1400), ("whole", "light", 1400, 3000)):
             self.open_page(scheme=scheme, width=width, height=height)
-            wait_until(lambda: len(self.rows("failovers")) == 2 and len(self.rows("clients")) >= 4, what="all tables")
+            wait_until(lambda: len(self.failover_rows()) == 2 and len(self.rows("clients")) >= 4, what="all tables")
             overflow = self.driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
             self.assertLessEqual(overflow, 0, f"the page is wider than the window ({name})")
             self.screenshot(name)

@@ -135,7 +135,8 @@ struct Console {
   std::string say(const std::vector<std::string>& words) {
     std::string frame = fmt::format("*{}\r\n", words.size());
     for (const std::string& word : words) frame += fmt::format("${}\r\n{}\r\n", word.size(), word);
-    resp::CommandReader reader(resp::CommandLimits{});
+    static const resp::CommandLimits limits;  // the reader only refers to them
+    resp::CommandReader reader(limits);
     const resp::CommandResult read = reader.read(frame, scratch, resp::LoginState::authenticated);
     REQUIRE(read.status == resp::ReadStatus::command);
     std::string out;

@@ -104,6 +104,20 @@ TEST_CASE("traffic counts for the master of its time") {
   CHECK(w.snapshot().servers.at({"b", 6379, false}).replies == 3);
 }
 
+TEST_CASE("a server that the Sentinels forget for a moment keeps its counters") {
+  Watched w;
+  w.publish("a", health::GroupState::steady);
+  w.stats.replies = 10;
+  w.pass(250ms);
+  w.unlisted = "a";
+  w.publish("b", health::GroupState::steady, 2);
+  CHECK(w.snapshot().servers.size() == 1);
+  w.unlisted.clear();
+  w.publish("b", health::GroupState::steady, 2);
+  CHECK(w.snapshot().servers.size() == 2);
+  CHECK(w.snapshot().servers.at({"a", 6379, false}).replies == 10);
+}
+
 TEST_CASE("every line of the CSV has as many columns as its head") {
   Watched w;
   w.publish("a", health::GroupState::steady);

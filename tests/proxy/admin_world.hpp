@@ -28,6 +28,7 @@ struct Watched {
     shard.state = state;
     shard.route = health::Route{{master, 6379, false}, "run-" + master, "7.0.15", term, now};
     for (const std::string host : {"a", "b"}) {
+      if (host == unlisted) continue;
       health::ServerView view;
       view.address = {host, 6379, false};
       view.role = host == master ? health::Role::master : health::Role::replica;
@@ -56,6 +57,7 @@ struct Watched {
   health::TimePoint now = start;
   std::uint64_t version = 0;
   std::string dead;
+  std::string unlisted;
   bool sentinels_all = true;
   engine::Stats stats;
   Observer observer{{"1.2.3", 100, 50}, {start, WallTime(1'700'000'000s)}};
