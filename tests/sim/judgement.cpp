@@ -14,7 +14,8 @@ constexpr Milliseconds watch_interval{25};
 constexpr Milliseconds ready_max{2500};
 /// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
 constexpr Milliseconds knowledge_max{2500};
-/// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of them.
+/// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of
+/// them.
 constexpr Milliseconds provisional_max{4500};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
@@ -222,7 +223,7 @@ void World::judge() {
   for (const Write& pop : ledger_.undone_pops()) judge_lost("a pop", pop);
 }
 
-void World::judge_writes(const std::map<std::string, Write, std::less<>>& writes) {
+void World::judge_writes(const Ledger::Writes& writes) {
   WriteNumber last = 0;
   for (const auto& [tag, write] : writes) last = std::max(last, write.number);
   WriteNumber highest = last;

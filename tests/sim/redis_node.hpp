@@ -70,8 +70,9 @@ class RedisNode {
   void kill_clients();
   void unblock_all();
   void ask_for_sync();
-  void on_sync_request(std::size_t replica, std::uint64_t link, std::size_t offset, RedisData have);
-  void on_full_copy(std::uint64_t link, RedisData copy, std::uint64_t fed_by);
+  void on_sync_request(std::size_t replica, std::uint64_t link, std::size_t offset, WriteNumber last);
+  /// Null: what this replica has is the beginning of it, and the rest follows.
+  void on_sync_begin(std::uint64_t link, const std::shared_ptr<const RedisData>& copy, std::uint64_t fed_by);
   void drop_replicas();
   void on_log(std::uint64_t link, std::size_t offset, const LogEntry& entry);
 

@@ -53,9 +53,16 @@ void Trouble::strike() {
 
 void Trouble::planned_failover() {
   const std::size_t sentinel = random_.below(world_.options().sentinels);
-  // Two at once, asked of different Sentinels, can leave two masters at one epoch: an operator's mistake.
+  // Two at once, asked of different Sentinels, or one asked of a Sentinel that missed an election, can leave
+  // two masters at one epoch for good: an operator's mistake.
+  const SentinelNode& asked = world_.sentinel(sentinel);
   for (std::size_t i = 0; i < world_.options().sentinels; ++i) {
-    if (world_.sentinel(i).failover() != Failover::none) return;
+    const SentinelNode& other = world_.sentinel(i);
+    const bool meet = i == sentinel || world_.network().clear_since(asked.host(), other.host());
+    const bool agree = other.alive() && other.failover() == Failover::none && meet &&
+                       other.config_epoch() <= asked.config_epoch() &&
+                       other.current_epoch() <= asked.current_epoch();
+    if (!agree) return;
   }
   if (world_.sentinel(sentinel).force_failover()) {
     world_.trace("SENTINEL FAILOVER is said to sentinel " + std::to_string(sentinel));

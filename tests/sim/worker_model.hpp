@@ -5,8 +5,8 @@
 // Owned by a ProxyModel; one per worker.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,14 +82,14 @@ class WorkerModel final : public engine::Io {
   const HostId host_;
   const Signal signal_;
   Random random_;
-  std::map<Name, std::unique_ptr<Stream>> streams_;
+  boost::unordered_flat_map<Name, std::unique_ptr<Stream>> streams_;
   bool turn_wanted_ = false;
   std::uint64_t armed_ = 0;
   std::optional<TimePoint> armed_for_;
   health::TopologyPtr topology_;
-  std::uint64_t route_ = 0;                // grows with each change of the route
+  std::uint64_t route_ = 0;                    // grows with each change of the route
   std::optional<health::Route> steady_route_;  // of the last steady topology
-  std::optional<TimePoint> closed_since_;  // since when the gate may have been closed without a break
+  std::optional<TimePoint> closed_since_;      // since when the gate may have been closed without a break
   TimePoint reopened_at_{};
   health::Duration was_closed_for_{};
   bool in_topology_ = false;

@@ -104,7 +104,7 @@ class World {
   void settle();
   void last_words();
   void judge();
-  void judge_writes(const std::map<std::string, Write, std::less<>>& writes);
+  void judge_writes(const Ledger::Writes& writes);
   void judge_lost(const std::string& tag, const Write& write);
   [[nodiscard]] bool trouble_between(TimePoint begin, TimePoint end) const;
 
