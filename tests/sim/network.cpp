@@ -33,6 +33,15 @@ std::optional<TimePoint> Network::clear_since(HostId a, HostId b) const {
                    hosts_[b].changed});
 }
 
+bool Network::mute_for(HostId a, HostId b, health::Duration time) const {
+  const TimePoint latest = schedule_.now() - time;
+  const auto cut = [&](HostId from, HostId to) {
+    return cuts_[from][to] > 0 && path_changed_[from * hosts_max + to] <= latest;
+  };
+  const bool still = (hosts_[b].stopped || hosts_[b].dead) && hosts_[b].changed <= latest;
+  return cut(a, b) || cut(b, a) || still;
+}
+
 // --- Connections
 
 ConnKey Network::connect(HostId from, HostId to, Handlers handlers, Patience patience) {

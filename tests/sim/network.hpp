@@ -93,6 +93,9 @@ class Network {
   /// Since when packets pass between the two in both directions, and neither is stopped; nullopt: they do
   /// not.
   [[nodiscard]] std::optional<TimePoint> clear_since(HostId a, HostId b) const;
+  /// True when for `time` at least nothing that `a` asked of `b` can have been both heard and answered.
+  [[nodiscard]] bool mute_for(HostId a, HostId b, health::Duration time) const;
+  [[nodiscard]] const NetworkOptions& options() const { return options_; }
   [[nodiscard]] int slowness() const { return slowness_; }
   [[nodiscard]] ConnKey any_connection(HostId a, HostId b);
   [[nodiscard]] std::size_t connections_made() const { return connections_.size(); }

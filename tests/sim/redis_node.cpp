@@ -29,7 +29,7 @@ void RedisNode::start(Memory memory, Microseconds loading) {
   run_id_ = "run" + std::to_string(index_) + "x" + std::to_string(life_);
   if (memory == Memory::lost) data_ = RedisData();
   loading_until_ = world_.now() + loading;
-  role_since_ = world_.now();
+  role_since_ = started_at_ = world_.now();
   link_up_ = false;
   ++link_;
   drop_replicas();

@@ -43,6 +43,7 @@ class RedisNode {
   [[nodiscard]] bool link_up() const { return link_up_; }
   [[nodiscard]] bool serves() const { return alive_ && is_master() && !loading(); }
   [[nodiscard]] TimePoint role_since() const { return role_since_; }
+  [[nodiscard]] TimePoint started_at() const { return started_at_; }
 
   [[nodiscard]] std::size_t index() const { return index_; }
   [[nodiscard]] HostId host() const { return host_; }
@@ -85,6 +86,7 @@ class RedisNode {
   std::string run_id_;
   TimePoint loading_until_{};
   TimePoint role_since_{};
+  TimePoint started_at_{};
   RedisData data_;
   std::optional<std::size_t> master_;
   bool link_up_ = false;

@@ -28,6 +28,7 @@ class WorkerModel final : public engine::Io {
   /// A client's connection arrives.
   [[nodiscard]] Handlers accept(ConnKey key);
   void publish(health::TopologyPtr topology);
+  /// Ends everything; what is still scheduled for it does nothing.
   void stop();
 
   [[nodiscard]] const engine::Engine& engine() const { return *engine_; }
@@ -94,6 +95,7 @@ class WorkerModel final : public engine::Io {
   health::Duration was_closed_for_{};
   bool in_topology_ = false;
   bool doubted_in_topology_ = false;
+  bool stopped_ = false;
   std::unique_ptr<engine::Engine> engine_;
 };
 
