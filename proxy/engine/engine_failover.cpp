@@ -331,6 +331,14 @@ void Engine::lose_request(BackendLink& link, Request* request, BlockReplay block
     request->link = nullptr;
     request->reply.append_copy(buffers_, "+OK\r\n");
     answered(*request->session, request);
+  } else if (request->override_reply == ReplyOverride::null) {
+    // Its block lost a WATCH before: it fails as after a conflict, whatever came of the link.
+    request->reply.clear(buffers_);
+    request->link = nullptr;
+    text_.clear();
+    resp::append_null_array(text_, request->session->mode.version);
+    request->reply.append_copy(buffers_, text_);
+    answered(*request->session, request);
   } else if (request->traits.is_exec) {
     answer_request(request, "EXECABORT Transaction discarded because of previous errors.");
   } else {

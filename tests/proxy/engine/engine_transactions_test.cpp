@@ -153,6 +153,23 @@ TEST_CASE("a block behind a WATCH is said again, and its EXEC fails as after a c
   CHECK(world.engine.stats().uncertain == 0);
 }
 
+TEST_CASE(
+    "EXEC that a lost WATCH has turned into DISCARD is a conflict, also before a block that is uncertain") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "WATCH a\r\n");
+  const ConnId lease = world.log_in();
+  world.take(lease);
+  world.feed(lease, "+OK\r\n");
+  world.take(client);
+  lose_link(world, lease);
+  world.feed(client, "MULTI\r\nSET a 1\r\nEXEC\r\nMULTI\r\nINCR n\r\nEXEC\r\n");
+  const ConnId next = world.log_in();
+  REQUIRE(world.got(next) == Strings{"MULTI", "SET a 1", "DISCARD", "MULTI", "INCR n", "EXEC"});
+  lose_link(world, next);
+  CHECK(world.take(client) == "+OK\r\n" + lost + "*-1\r\n+OK\r\n" + lost + uncertain);
+}
+
 TEST_CASE("a block of which a command was refused is not said again") {
   ReadyWorld world;
   const ConnId client = world.client();
