@@ -229,6 +229,10 @@ void Engine::watch_time(Session& session, TimePoint now) {
 }
 
 void Engine::on_session_timer(Session& session, TimePoint now) {
+  if (session.wait == Wait::replicas) {
+    wake(session, Wait::replicas);
+    return;
+  }
   if (session.wait == Wait::query && session.extras_or_null() != nullptr &&
       std::exchange(session.extras().tracking.ask_again, false)) {
     wake(session, Wait::query);

@@ -217,10 +217,19 @@ class Engine {
   void note_script(const Session& session, BackendLink& link, resp::CommandId id,
                    const resp::CommandView& command);
   void load_script_again(BackendLink& link, const Request& request);
+  std::size_t load_script_of(BackendLink& link, std::string_view frames);
   void learn_script(const Session& session, std::string_view source);
   void load_script(BackendLink& link, std::string_view digest);
   [[nodiscard]] ClientQuery script_query(QueryKind kind, std::string source);
   void hear_of_script(const ClientQuery& query);
+
+  // engine_transactions.cpp
+  void keep_queued(Session& session, const Request& request, ReplyKind reply);
+  void forget_kept(Session& session);
+  [[nodiscard]] const Request* judge_blocks(const BackendLink& link);
+  void begin_block_again(Session& session, BackendLink& link);
+  void give_up_block(Session& session);
+  [[nodiscard]] static bool carries_block(const BackendLink& link);
 
   // engine_login.cpp
   [[nodiscard]] std::string own_objection(const Session& session, const HelloArguments& hello);
@@ -249,6 +258,7 @@ class Engine {
   void apply_answer(BackendLink& link, Session& session, Request& request);
   void complete_synthesised(BackendLink& link);
   [[nodiscard]] static bool held_before(const Session& session, const Request* request);
+  void wait_for_replicas(Request* request, health::TimePoint now);
   void answer_earlier_refusals(Session& session, const Request* until);
   void check_output(Session& session);
 
@@ -293,7 +303,7 @@ class Engine {
   [[nodiscard]] static bool owes_write(const BackendLink& link);
   [[nodiscard]] static bool mid_reply(const BackendLink& link);
   void lose(BackendLink& link, health::TimePoint now);
-  void lose_request(BackendLink& link, Request* request);
+  void lose_request(BackendLink& link, Request* request, BlockReplay block);
   void lose_owner(Session& session);
   void hold_request(Request* request);
   void answer_request(Request* request, std::string_view reply);

@@ -327,6 +327,7 @@ Engine::Handled Engine::handle_discarded(Session& session, CommandId id) {
   if (id == CommandId::exec || id == CommandId::discard) {
     session.mode.in_multi = session.mode.transaction_lost = session.mode.transaction_refused = false;
     session.mode.watch_lost = false;
+    forget_kept(session);
   }
   ++stats_.commands_local;
   answer(session, text_);

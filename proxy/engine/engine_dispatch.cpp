@@ -106,10 +106,12 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   if (!may_dispatch(session, now, &handled)) {
     const bool ends_block =
         spec != nullptr && (spec->id == CommandId::exec || spec->id == CommandId::discard);
-    if (handled == Handled::consumed && ends_block && session.mode.in_multi && session.lease != nullptr) {
+    if (handled == Handled::consumed && ends_block && session.mode.in_multi) {
       // It was answered, so for its client the block is over; on the link it is still open, and what comes
       // next would be queued there.
-      lose(*session.lease, now);
+      session.extras().block.whole = false;
+      if (session.lease != nullptr) lose(*session.lease, now);
+      forget_kept(session);
       session.mode.in_multi = session.mode.transaction_lost = session.mode.transaction_refused = false;
       session.mode.watch_lost = false;
     }
@@ -119,6 +121,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   if (!locate_redirect(session, spec, read.command, now)) return Handled::wait;
   BackendLink* link = link_for(session, routing.kind, now);
   if (link == nullptr) return Handled::wait;
+  if (session.mode.block_lost) begin_block_again(session, *link);
 
   const bool waits_for_replicas =
       spec != nullptr && (spec->id == CommandId::wait || spec->id == CommandId::waitaof);
@@ -189,6 +192,7 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
                   (spec->name.starts_with("eval") || spec->name.starts_with("fcall"));
   traits.is_exec = id == CommandId::exec && session.mode.in_multi;
   traits.in_transaction = session.mode.in_multi && !traits.is_exec;
+  request.ends_watch = traits.is_exec && session.mode.watching;
   switch (id) {
     case CommandId::multi:
       traits.in_transaction = true;

@@ -1,5 +1,6 @@
 // Topologies, lost links, holding and dispatching again.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "proxy/engine/check.hpp"
@@ -77,7 +78,9 @@ void Engine::retire(BackendLink& link, TimePoint now) {
       link.owner != nullptr && (link.owner->mode.in_multi || link.owner->mode.watching ||
                                 link.owner->mode.subscribed || link.owner->mode.tracking ||
                                 link.owner->mode.raw || (link.busy() && link.fifo.front()->traits.blocking));
-  if (link.state != LinkState::ready || bound) {
+  // What a block has begun here must be judged as one, while no reply is half written.
+  const bool has_block = link.leased && !mid_reply(link) && carries_block(link);
+  if (link.state != LinkState::ready || bound || has_block) {
     lose(link, now);
     return;
   }
@@ -124,7 +127,9 @@ void Engine::take_back_unsent(BackendLink& link) {
     if (request->session == nullptr) {
       slab_.give_back(buffers_, request);
     } else if (in_block && !whole_block) {
-      lose_request(link, request);  // the next master knows nothing of a block that the old one has begun
+      lose_request(
+          link, request,
+          BlockReplay::never);  // the next master knows nothing of a block that the old one has begun
     } else if (!give_up_query(request)) {
       hold_request(request);
     }
@@ -281,7 +286,14 @@ void Engine::lose(BackendLink& link, TimePoint now) {
     owner->lease = nullptr;
     owner->mode.has_lease = false;
   }
-  while (link.busy()) lose_request(link, link.fifo.pop_front());
+  const Request* last_lost = judge_blocks(link);
+  BlockReplay block = last_lost == nullptr ? BlockReplay::whole : BlockReplay::never;
+  while (link.busy()) {
+    Request* request = link.fifo.pop_front();
+    const bool was_last_lost = request == last_lost;
+    lose_request(link, request, block);
+    if (was_last_lost) block = BlockReplay::whole;
+  }
   pool_.close(link);
   if (link.hub != nullptr) on_hub_lost(*link.hub);
   if (owner != nullptr) {
@@ -292,13 +304,16 @@ void Engine::lose(BackendLink& link, TimePoint now) {
   while (!reply_waiters_.empty()) wake(reply_waiters_.front(), Wait::replies);
 }
 
-void Engine::lose_request(BackendLink& link, Request* request) {
+void Engine::lose_request(BackendLink& link, Request* request, BlockReplay block) {
   if (request->session == nullptr) {
     slab_.give_back(buffers_, request);
     return;
   }
   if (give_up_query(request)) return;
-  switch (on_link_lost(link.sent_state(*request), request->traits, options_.blocking_replay)) {
+  // A DISCARD that stands for EXEC has executed nothing, however far it got.
+  const bool never_executed = request->traits.is_exec && request->override_reply != ReplyOverride::none;
+  const SentState sent = never_executed ? SentState::unsent : link.sent_state(*request);
+  switch (on_link_lost(sent, request->traits, options_.blocking_replay, block)) {
     case LossOutcome::redispatch:
       request->reply.clear(buffers_);
       hold_request(request);
@@ -317,6 +332,14 @@ void Engine::lose_request(BackendLink& link, Request* request) {
     request->reply.clear(buffers_);
     request->link = nullptr;
     request->reply.append_copy(buffers_, "+OK\r\n");
+    answered(*request->session, request);
+  } else if (request->override_reply == ReplyOverride::null) {
+    // Its block lost a WATCH before: it fails as after a conflict, whatever came of the link.
+    request->reply.clear(buffers_);
+    request->link = nullptr;
+    text_.clear();
+    resp::append_null_array(text_, request->session->mode.version);
+    request->reply.append_copy(buffers_, text_);
     answered(*request->session, request);
   } else if (request->traits.is_exec) {
     answer_request(request, "EXECABORT Transaction discarded because of previous errors.");
@@ -345,10 +368,6 @@ void Engine::lose_owner(Session& session) {
     return;
   }
   mode.redirect_target = false;  // who redirected to it loses its own link, too, or hears of it
-  if (mode.in_multi && !mode.transaction_lost) {
-    mode.transaction_lost = true;
-    ++stats_.transactions_lost;
-  }
   if (mode.watching) {
     mode.watching = false;
     mode.watch_lost = true;
@@ -395,6 +414,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     hold(session);
     return false;
   }
+  bool block_to_begin = true;
   for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
     if (r->kind == RequestKind::subscribe) {
@@ -406,6 +426,8 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);
     if (link == nullptr) return false;
     r->reply.clear(buffers_);
+    const bool in_block = r->traits.in_transaction || r->traits.is_exec;
+    if (in_block && std::exchange(block_to_begin, false)) begin_block_again(session, *link);
     load_script_again(*link, *r);
     append_again(*link, r, now);
     // The session counts this WATCH as lost. Whoever got the link next would see its conflict.
@@ -429,6 +451,14 @@ void Engine::append_again(BackendLink& link, Request* request, TimePoint now) {
       link.append(buffers_, request, *shorter);
       return;
     }
+  }
+  if (request->ends_watch && request->override_reply == ReplyOverride::none) {
+    // Who has changed the watched keys meanwhile, nobody knows: EXEC fails as if somebody had.
+    request->override_reply = ReplyOverride::null;
+    text_.clear();
+    resp::append_command(text_, {"DISCARD"});
+    link.append(buffers_, request, text_);
+    return;
   }
   link.append(buffers_, request, request->frame);
 }
@@ -498,16 +528,27 @@ void Engine::expire_hold() {
 
 /// What was taken from a link and could not be dispatched again in time was surely not executed since.
 void Engine::fail_held(Session& session) {
+  bool block_failed = false;  // of an open block: then nothing of it may be said again
   for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
-    r->reply.clear(buffers_);
+    const bool in_block = r->traits.in_transaction || r->traits.is_exec;
+    block_failed = block_failed || in_block;
     text_.clear();
-    resp::append_error(text_, master_down_text());
-    r->reply.append_copy(buffers_, text_);
+    if (in_block && (r->id == resp::CommandId::multi || r->id == resp::CommandId::discard)) {
+      resp::append_simple(text_, "OK");  // an error would say that no block is open, or that it still is
+    } else if (!r->lacked_replicas || r->reply.empty()) {
+      resp::append_error(text_, master_down_text());
+      ++stats_.master_down;
+    }
+    // Without a text: there was a master, and its own refusal is the answer.
+    if (!text_.empty()) {
+      r->reply.clear(buffers_);
+      r->reply.append_copy(buffers_, text_);
+    }
     r->state = RequestState::answered;
     --session.held;
-    ++stats_.master_down;
   }
+  if (block_failed) give_up_block(session);
   session.flush_slots(buffers_, slab_);
   mark_dirty(session);
   // A SUBSCRIBE that was held has failed with the rest.

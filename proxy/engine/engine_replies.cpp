@@ -14,6 +14,9 @@ using resp::ScanStatus;
 
 namespace {
 
+/// How soon a master without good replicas is asked again.
+constexpr std::chrono::milliseconds replicas_retry{100};
+
 bool is_message(std::string_view head) {
   return head == "message" || head == "pmessage" || head == "smessage";
 }
@@ -236,9 +239,18 @@ void Engine::on_error_reply(BackendLink& link, Request* request, TimePoint now) 
   // CLIENT UNBLOCK ... ERROR has the same first word, and is meant for the client.
   const bool unblocked_by_client = kind == resp::ServerErrorKind::unblocked &&
                                    text.find("instance state changed") == std::string_view::npos;
-  const bool refused = on_refusal(kind, request->traits) == RefusalOutcome::redispatch &&
-                       !request->traits.script && !unblocked_by_client &&
-                       request->refused_serial != pool_.route_serial();
+  const bool fresh = now - pool_.route().since < route_fresh_max && link.route_serial == pool_.route_serial();
+  const RefusalOutcome outcome =
+      on_refusal(kind, request->traits, fresh ? RouteAge::fresh : RouteAge::settled);
+  const bool not_executed =
+      outcome == RefusalOutcome::redispatch && !request->traits.script && !unblocked_by_client;
+  if (not_executed && kind == resp::ServerErrorKind::no_replicas) {
+    FAIRLEAD_CHECK(link.fifo.pop_front() == request);
+    request->lacked_replicas = true;
+    wait_for_replicas(request, now);
+    return;
+  }
+  const bool refused = not_executed && request->refused_serial != pool_.route_serial();
   if (is_evidence(kind) && !unblocked_by_client && link.route_serial == pool_.route_serial()) {
     const auto signal = kind == resp::ServerErrorKind::read_only || kind == resp::ServerErrorKind::unblocked
                             ? health::SignalKind::read_only
@@ -261,6 +273,20 @@ void Engine::on_error_reply(BackendLink& link, Request* request, TimePoint now) 
   complete(link, request, now);
 }
 
+/// The master is the right one, so that nobody else waits; this client's write is said again until its
+/// replicas are there, or until the route is no longer fresh: then the client is told. Nothing of it was
+/// executed.
+void Engine::wait_for_replicas(Request* request, TimePoint now) {
+  Session& session = *request->session;
+  ++stats_.replica_waits;
+  hold_request(request);  // its error is kept, as that of all refused ones
+  if (!gate_.open()) return;
+  give_up_hold(session);
+  session.wait = Wait::replicas;
+  wheel_.arm(session.timer, now + replicas_retry);
+  update_reading(session);
+}
+
 void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
   FAIRLEAD_CHECK(link.fifo.pop_front() == request);
   ++stats_.replies;
@@ -274,11 +300,18 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
     if (link.state == LinkState::closed) return;
   } else if (!ask_if_permitted(link, *session, request, now)) {
     apply_answer(link, *session, *request);
+    if (request->traits.in_transaction || request->traits.is_exec) {
+      keep_queued(*session, *request, link.scanner.is_error() ? ReplyKind::error : ReplyKind::value);
+    }
     if (session->held > 0 && held_before(*session, request)) {
       if (request->traits.repeatable && !link.scanner.is_error()) {
-        // It read before what is held was executed: read again, in order.
-        request->reply.clear(buffers_);
-        hold_request(request);
+        // It read before what is held was executed: read again, in order. What it read is told after all when
+        // a later write turns out to have been executed.
+        if (session->wait == Wait::replicas) {
+          wait_for_replicas(request, now);
+        } else {
+          hold_request(request);
+        }
         session = nullptr;
       } else {
         answer_earlier_refusals(*session, request);
@@ -416,7 +449,7 @@ bool Engine::held_before(const Session& session, const Request* request) {
 void Engine::answer_earlier_refusals(Session& session, const Request* until) {
   for (Request* r = session.slots.front(); r != nullptr && r != until; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
-    FAIRLEAD_CHECK(!r->reply.empty());
+    FAIRLEAD_CHECK(!r->reply.empty() || r->silent);
     r->state = RequestState::answered;
     --session.held;
     ++stats_.error_replies;
@@ -424,6 +457,7 @@ void Engine::answer_earlier_refusals(Session& session, const Request* until) {
   session.flush_slots(buffers_, slab_);
   if (session.held == 0) {
     give_up_hold(session);
+    wake(session, Wait::replicas);
     make_runnable(session);
   }
 }

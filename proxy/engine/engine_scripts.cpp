@@ -1,6 +1,7 @@
 // NOSCRIPT after a failover is healed before it happens: EVALSHA of a script that some client has shown here
 // loads it first, when the server of now has not got it from us. Never after the fact, since what the client
 // said behind its EVALSHA would have been executed before it then.
+#include "proxy/engine/check.hpp"
 #include "proxy/engine/engine.hpp"
 #include "proxy/engine/script_cache.hpp"
 #include "resp/writer.hpp"
@@ -38,10 +39,20 @@ void Engine::note_script(const Session& session, BackendLink& link, CommandId id
 /// A request that is dispatched again may be the first on the new master that needs its script.
 void Engine::load_script_again(BackendLink& link, const Request& request) {
   if (request.id != CommandId::evalsha || request.traits.in_transaction || scripts_.empty()) return;
+  load_script_of(link, request.frame.view());
+}
+
+/// Loads what the first of `frames` needs, if that is an EVALSHA. Returns its length.
+std::size_t Engine::load_script_of(BackendLink& link, std::string_view frames) {
+  // Of its own: a command that is about to be dispatched behind them may lie in the Engine's.
+  resp::CommandScratch scratch;
   resp::CommandReader reader(options_.limits.command);
-  const resp::CommandResult read =
-      reader.read(request.frame.view(), command_scratch_, resp::LoginState::authenticated);
-  if (read.status == resp::ReadStatus::command && read.command.size() > 1) load_script(link, read.command[1]);
+  const resp::CommandResult read = reader.read(frames, scratch, resp::LoginState::authenticated);
+  FAIRLEAD_CHECK(read.status == resp::ReadStatus::command);
+  const resp::CommandSpec* spec = table_->find(read.command);
+  const bool needs = spec != nullptr && spec->id == CommandId::evalsha && read.command.size() > 1;
+  if (needs) load_script(link, read.command[1]);
+  return read.frame_bytes;
 }
 
 void Engine::learn_script(const Session& session, std::string_view source) {

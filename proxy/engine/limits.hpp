@@ -35,7 +35,10 @@ struct Limits {
   std::uint64_t memory_bytes_max = 2ULL << 30;   // all buffers of this worker; then large holders are closed
   std::uint64_t script_bytes_max = 16ULL
                                    << 20;  // scripts kept for a new master; then the oldest are forgotten
-  std::chrono::milliseconds idle_max{0};   // a client that says nothing; 0 = for ever, as Redis
+  /// Queued commands of one open MULTI block, kept for a new master; a longer block is discarded with its
+  /// link.
+  std::uint64_t transaction_bytes_max = 1ULL << 20;
+  std::chrono::milliseconds idle_max{0};                 // a client that says nothing; 0 = for ever, as Redis
   std::chrono::milliseconds partial_command_max{60000};  // an unfinished command without a new byte
   std::chrono::milliseconds hold_max{10000};             // how long a command is held
   std::chrono::milliseconds connect_timeout{500};        // TCP connect and login of a backend link

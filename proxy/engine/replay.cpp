@@ -4,12 +4,13 @@ namespace fairlead::engine {
 
 using resp::ServerErrorKind;
 
-LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking) {
-  if (traits.is_exec) {
-    // Before EXEC left, nothing of the block was executed; after it, nobody knows.
-    return sent == SentState::sent ? LossOutcome::uncertain : LossOutcome::discard_transaction;
+LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking,
+                         BlockReplay block) {
+  if (traits.is_exec && sent == SentState::sent) return LossOutcome::uncertain;
+  if (traits.is_exec || traits.in_transaction) {
+    // Before EXEC left, nothing of the block was executed.
+    return block == BlockReplay::whole ? LossOutcome::redispatch : LossOutcome::discard_transaction;
   }
-  if (traits.in_transaction) return LossOutcome::discard_transaction;
   // Redis executes whole commands only: a frame whose last byte was not sent is as good as unsent.
   if (sent != SentState::sent) return LossOutcome::redispatch;
   if (traits.script) return LossOutcome::uncertain;
@@ -18,10 +19,11 @@ LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingRep
   return LossOutcome::uncertain;
 }
 
-RefusalOutcome on_refusal(ServerErrorKind kind, const RequestClass& traits) {
+RefusalOutcome on_refusal(ServerErrorKind kind, const RequestClass& traits, RouteAge age) {
   // Inside MULTI the server has marked the block as failed: the client must hear it.
   if (traits.in_transaction || traits.is_exec) return RefusalOutcome::pass;
-  return is_evidence(kind) ? RefusalOutcome::redispatch : RefusalOutcome::pass;
+  const bool passes_soon = kind == ServerErrorKind::no_replicas && age == RouteAge::fresh;
+  return is_evidence(kind) || passes_soon ? RefusalOutcome::redispatch : RefusalOutcome::pass;
 }
 
 bool is_evidence(ServerErrorKind kind) {

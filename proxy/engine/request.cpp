@@ -43,7 +43,7 @@ void RequestSlab::give_back(BufferPool& pool, Request* request) {
   request->traits = RequestClass{};
   request->on_lease = false;
   request->silent = false;
-  request->adds_info = request->adds_section = false;
+  request->adds_info = request->adds_section = request->ends_watch = request->lacked_replicas = false;
   request->override_reply = ReplyOverride::none;
   request->refused_serial = 0;
   request->select_db = -1;

@@ -72,12 +72,14 @@ struct Request {
   RequestState state = RequestState::held;
   resp::CommandId id = resp::CommandId::other;
   RequestClass traits;
-  bool on_lease = false;        // belongs on the session's leased link
-  bool silent = false;          // CLIENT REPLY: its reply is dropped
-  bool adds_info = false;       // INFO: the server's reply is collected whole, since we change it
-  bool ends_tracking = false;   // CLIENT TRACKING OFF, outside a transaction
-  bool names_redirect = false;  // CLIENT GETREDIR, TRACKINGINFO: the reply tells a client of the server's
-  bool adds_section = false;    // our section goes behind it
+  bool on_lease = false;         // belongs on the session's leased link
+  bool silent = false;           // CLIENT REPLY: its reply is dropped
+  bool adds_info = false;        // INFO: the server's reply is collected whole, since we change it
+  bool ends_tracking = false;    // CLIENT TRACKING OFF, outside a transaction
+  bool names_redirect = false;   // CLIENT GETREDIR, TRACKINGINFO: the reply tells a client of the server's
+  bool adds_section = false;     // our section goes behind it
+  bool ends_watch = false;       // EXEC of a block behind a WATCH: on another link it must fail
+  bool lacked_replicas = false;  // refused with NOREPLICAS by a fresh route; that reply is kept
   ReplyOverride override_reply = ReplyOverride::none;
   std::uint64_t refused_serial = 0;   // the route whose server has refused it before
   std::int64_t select_db = -1;        // SELECT: the database when it succeeds

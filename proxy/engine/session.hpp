@@ -33,15 +33,17 @@ using ListHook =
 /// Why the next command of a session is not handled yet.
 enum class Wait : std::uint8_t {
   none,
-  gate,     // no confirmed master; in the Engine's list of held sessions
-  drain,    // replies of another link must come first
-  lease,    // all leased links are taken
-  backlog,  // the shared link has too much to write
-  replies,  // the shared link is owed too many large replies
-  depth,    // too many commands in flight
-  output,   // the client does not read its replies
-  pause,    // CLIENT PAUSE
-  query,    // other workers are asked
+  gate,      // no confirmed master; in the Engine's list of held sessions
+  drain,     // replies of another link must come first
+  lease,     // all leased links are taken
+  backlog,   // the shared link has too much to write
+  replies,   // the shared link is owed too many large replies
+  depth,     // too many commands in flight
+  output,    // the client does not read its replies
+  pause,     // CLIENT PAUSE
+  query,     // other workers are asked
+  replicas,  // the new master has no good replicas yet, and refused a write; asked again by the session's
+             // timer
 };
 
 enum class Ending : std::uint8_t {
@@ -72,6 +74,13 @@ struct Tracking {
   std::vector<std::string> commands;  // what makes the same again on another link
 };
 
+/// The MULTI block that is open on the session's link, as far as the server has answered it.
+struct OpenBlock {
+  std::string frames;       // MULTI and the commands whose QUEUED came
+  std::uint32_t count = 0;  // of frames
+  bool whole = true;        // false: too long to be kept, or one of its commands was refused
+};
+
 /// What few sessions need.
 struct SessionExtras {
   std::string name;      // CLIENT SETNAME
@@ -79,6 +88,7 @@ struct SessionExtras {
   std::string lib_version;
   Subscriptions subscriptions;
   std::optional<PendingLogin> pending_login;
+  OpenBlock block;
   Tracking tracking;
   std::optional<ClientQuery> pending_query;     // the server is asked whether this user may
   std::optional<std::string> transaction_name;  // CLIENT SETNAME inside MULTI: the name after EXEC

@@ -19,6 +19,7 @@ struct SessionMode {
   bool has_lease = false;
   bool pinned = false;            // pool-mode = session: the lease is kept for the session's life
   bool transaction_lost = false;  // the link was lost after MULTI: all until EXEC or DISCARD is discarded
+  bool block_lost = false;        // the same, but it can be said again: before anything else on the next link
   bool transaction_refused =
       false;  // a command of the block was refused here: EXEC must abort, as Redis does it
   bool db_unknown =

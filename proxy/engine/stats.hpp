@@ -33,6 +33,7 @@ struct Stats {
   std::uint64_t idle_closed = 0;           // idle_max
   std::uint64_t partial_closed = 0;        // partial_command_max
   std::uint64_t scripts_evicted = 0;       // script_bytes_max
+  std::uint64_t transactions_unkept = 0;   // transaction_bytes_max
   std::uint64_t bulk_moves = 0;            // sessions that moved to the bulk lane
   // Backend
   std::uint64_t links_opened = 0;
@@ -48,18 +49,20 @@ struct Stats {
   std::uint64_t desyncs = 0;         // malformed or unexpected replies
   std::uint64_t pushes_dropped = 0;  // pushes nobody asked for
   // Hold and replay
-  std::uint64_t gate_closed = 0;        // times the gate closed
-  std::uint64_t held = 0;               // commands that had to wait for a master
-  std::uint64_t held_now = 0;           // clients that wait for a master
-  std::uint64_t redispatched = 0;       // commands dispatched once more
-  std::uint64_t uncertain = 0;          // -UNCERTAIN answers
-  std::uint64_t master_down = 0;        // -MASTERDOWN answers
-  std::uint64_t transactions_lost = 0;  // MULTI blocks discarded because their link was lost
-  std::uint64_t replies_cut = 0;        // clients closed because a reply broke off half way
-  std::uint64_t raw_closed = 0;         // clients closed because their own link was lost (MONITOR ...)
-  std::uint64_t script_bytes_now = 0;   // scripts kept for a new master
-  std::uint64_t scripts_loaded = 0;     // SCRIPT LOAD said to a master that lacked what EVALSHA asked for
-  std::uint64_t resubscribed = 0;       // sessions whose subscriptions were made again
+  std::uint64_t gate_closed = 0;            // times the gate closed
+  std::uint64_t held = 0;                   // commands that had to wait for a master
+  std::uint64_t held_now = 0;               // clients that wait for a master
+  std::uint64_t redispatched = 0;           // commands dispatched once more
+  std::uint64_t replica_waits = 0;          // commands that waited for a new master's replicas (NOREPLICAS)
+  std::uint64_t uncertain = 0;              // -UNCERTAIN answers
+  std::uint64_t master_down = 0;            // -MASTERDOWN answers
+  std::uint64_t transactions_lost = 0;      // MULTI blocks discarded because their link was lost
+  std::uint64_t transactions_replayed = 0;  // ... said again on another link
+  std::uint64_t replies_cut = 0;            // clients closed because a reply broke off half way
+  std::uint64_t raw_closed = 0;             // clients closed because their own link was lost (MONITOR ...)
+  std::uint64_t script_bytes_now = 0;       // scripts kept for a new master
+  std::uint64_t scripts_loaded = 0;         // SCRIPT LOAD said to a master that lacked what EVALSHA asked for
+  std::uint64_t resubscribed = 0;           // sessions whose subscriptions were made again
   // Subscriptions shared upstream
   std::uint64_t subscriptions_lost = 0;     // clients closed because a new master refused their subscription
   std::uint64_t messages_in = 0;            // from the server, for a name that somebody has

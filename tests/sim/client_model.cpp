@@ -42,10 +42,18 @@ void ClientModel::act() {
   world_.schedule().after(pause, [this] { act(); });
 }
 
+void ClientModel::quiet() {
+  quiet_ = true;
+  if (gone_) return;
+  // Its last words must not be queued.
+  while (block_open_) go_on_with_block();
+  send_said();
+}
+
 void ClientModel::say_something() {
   switch (habit_) {
     case Habit::transactions:
-      return say_block();
+      return block_open_ ? go_on_with_block() : say_block();
     case Habit::popper:
       if (expected_.empty()) say_pop();
       return;
@@ -93,8 +101,22 @@ void ClientModel::say_block() {
     say({"WATCH", "xs" + std::to_string(random_.below(4))}, Kind::watch, "", false);
   }
   say({"MULTI"}, Kind::multi, "", false);
-  for (std::size_t count = 1 + random_.below(3); count > 0; --count) say_write(true);
-  say({"EXEC"}, Kind::exec, "", false);
+  block_open_ = true;
+  block_left_ = 1 + random_.below(3);
+  // Some say the whole block at once, some wait for each QUEUED.
+  if (random_.percent(60)) {
+    while (block_open_) go_on_with_block();
+  }
+}
+
+void ClientModel::go_on_with_block() {
+  if (block_left_ > 0) {
+    --block_left_;
+    say_write(true);
+  } else {
+    block_open_ = false;
+    say({"EXEC"}, Kind::exec, "", false);
+  }
 }
 
 void ClientModel::say_pop() {
@@ -167,7 +189,8 @@ void ClientModel::on_bytes(std::string bytes) {
 void ClientModel::on_ended(Ending) {
   if (gone_) return;
   gone_ = true;
-  world_.note_disconnect(number_, proxy_, describe());
+  // Refused: its proxy is not there at the moment.
+  if (connected_) world_.note_disconnect(number_, proxy_, describe());
   forget_pending();
 }
 
@@ -203,16 +226,20 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
     if (expected.kind == Kind::read) wrong("a read is answered with " + text);
     return Told::uncertain;
   }
+  const bool block = expected.in_block || expected.kind == Kind::exec;
   if (begins("MASTERDOWN fairlead")) {
     world_.count().master_down += 1;
+    block_excused_ = block_excused_ || block;
     world_.check_hold_over(proxy_, expected.said_at);
     return Told::not_done;
   }
   if (begins("READONLY") || begins("LOADING") || begins("UNBLOCKED")) {
     world_.count().refusals_passed += 1;
+    block_excused_ = block_excused_ || block;
     return Told::not_done;
   }
-  const bool block = expected.in_block || expected.kind == Kind::exec;
+  if (expected.in_block && begins("ERR fairlead: the connection to the master was lost"))
+    block_told_lost_ = true;
   if (block && (begins("EXECABORT") || begins("ERR fairlead: the connection to the master was lost"))) {
     return Told::not_done;
   }
@@ -231,6 +258,9 @@ void ClientModel::on_error(const Expected& expected, const std::string& text) {
   } else if (expected.kind == Kind::multi) {
     multi_failed_ = true;
   } else if (expected.kind == Kind::exec) {
+    if (block_told_lost_ && !block_excused_ && told != Told::uncertain) {
+      wrong("I6: a block is discarded that could have been said again");
+    }
     close_block(told);
   } else if (expected.kind == Kind::write && expected.in_block && !multi_failed_) {
     if (told == Told::uncertain) return wrong("I6: a queued command is uncertain before its EXEC");
@@ -301,7 +331,7 @@ void ClientModel::close_block(Told told) {
   }
   queued_.clear();
   refused_.clear();
-  multi_failed_ = false;
+  multi_failed_ = block_told_lost_ = block_excused_ = false;
 }
 
 void ClientModel::wrong(const std::string& why) {

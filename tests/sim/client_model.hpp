@@ -25,7 +25,7 @@ class ClientModel {
 
   void connect();
   /// Says what its habit is, again and again, until `quiet()`.
-  void quiet() { quiet_ = true; }
+  void quiet();
   /// One write that must succeed now.
   void say_last_write(std::string_view key);
   void say_last_news(std::string_view message);
@@ -54,6 +54,7 @@ class ClientModel {
   void say_something();
   void say_write(bool in_block);
   void say_block();
+  void go_on_with_block();
   void say_pop();
   void say(std::initializer_list<std::string_view> words, Kind kind, std::string tag, bool in_block);
   void send_said();
@@ -91,6 +92,10 @@ class ClientModel {
   std::string db_ = "0";
   std::deque<Expected> expected_;
   bool multi_failed_ = false;
+  std::size_t block_left_ = 0;  // commands to be said before EXEC; the block is open on the client's side
+  bool block_open_ = false;
+  bool block_told_lost_ = false;      // a command of the block was answered as lost
+  bool block_excused_ = false;        // ... after another one was refused by a server, or waited too long
   std::vector<std::string> queued_;   // tags of the open block that were queued
   std::vector<std::string> refused_;  // ... that were not
   std::set<std::string> heard_;

@@ -11,10 +11,20 @@ namespace {
 constexpr Milliseconds watch_interval{25};
 /// How soon a proxy must be STEADY once a master can be verified. The design promises 100 ms; until a route
 /// is opened without the announcements, the polls of a calm proxy set the pace: 1 s, and 1 s for an answer.
-constexpr Milliseconds ready_max{2500};
+constexpr Milliseconds ready_max_calm{2500};
+/// ... and of one that knows that something is wrong: two good probes, 50 ms apart, more when it has been
+/// deceived just before, and a third of a process that was restarted.
+constexpr Milliseconds ready_max_alert{1000};
+/// A replica that is promoted while nothing hinders the proxy from seeing it.
+constexpr Milliseconds promotion_max{100};
+/// Besides, what the network itself takes: connections, logins, questions and answers.
+constexpr int ready_trips = 16;
+/// What was lost in a cut that is mended comes again, or is given up by who waits for it.
+constexpr Milliseconds path_recovers{1500};
 /// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
 constexpr Milliseconds knowledge_max{2500};
-/// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of them.
+/// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of
+/// them.
 constexpr Milliseconds provisional_max{4500};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
@@ -33,6 +43,41 @@ void World::note_promotion(std::size_t server) {
   WriteNumber last = 0;
   for (const LogEntry& entry : log) last = std::max(last, entry.number);
   promotions_.push_back({now(), server, servers_[server]->data().numbers(last)});
+  for (std::size_t i = 0; i < proxies_.size(); ++i) expect_dispatch(i, server);
+}
+
+/// Everything that a proxy needs in order to follow a promotion at once is at hand, and has been for long
+/// enough.
+bool World::nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const {
+  const auto clear = [&](HostId host) {
+    const auto from = network_.clear_since(proxy.host(), host);
+    return from && *from + path_recovers <= since;
+  };
+  const bool sentinels = std::all_of(sentinels_.begin(), sentinels_.end(), [&](const auto& sentinel) {
+    return sentinel->alive() && !sentinel->in_tilt() && clear(sentinel->host());
+  });
+  return sentinels && proxy.running() && clear(servers_[server]->host()) && servers_[server]->serves() &&
+         network_.slowness() == 1 && slow_until_ + path_recovers <= since &&
+         options_.network.loss_percent == 0 && promotions_.back().at == since;
+}
+
+/// What was held for a promoted replica leaves within 100 ms, and what the network takes.
+void World::expect_dispatch(std::size_t index, std::size_t server) {
+  const TimePoint since = now();
+  ProxyModel* const proxy = proxies_[index].get();
+  const bool waits = proxy->state() == health::GroupState::suspect && proxy->held() > 0;
+  if (!waits || !nothing_hinders(*proxy, server, since)) return;
+  const auto bound = promotion_max + ready_trips * options_.network.delay_max;
+  const std::uint64_t held_before = proxy->held();
+  schedule_.after(bound, [this, index, proxy, server, since, held_before] {
+    if (proxies_[index].get() != proxy || !nothing_hinders(*proxy, server, since)) return;
+    ++counts_.promotions_followed;
+    const bool steady = proxy->state() == health::GroupState::steady && proxy->route() &&
+                        proxy->route()->address == server_address(server);
+    if (steady && proxy->held() == 0) return;
+    ++counts_.promotions_late;
+    trace("late: " + std::to_string(held_before) + " clients waited at the promotion; " + proxy->describe());
+  });
 }
 
 void World::note_route(std::size_t proxy, const health::Route& route) {
@@ -68,7 +113,32 @@ void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<st
   }
 }
 
+void World::check_authority(HostId proxy, std::size_t server, const health::Topology& topology) {
+  const health::Shard& shard = topology.shards.front();
+  if (!shard.route) return;
+  // A process that took the place of the verified one: its connections ended, which nobody can overlook.
+  const RedisNode& node = *servers_[server];
+  const auto clear = network_.clear_since(proxy, node.host());
+  const auto noticed = ready_max_alert + ready_trips * options_.network.delay_max * network_.slowness();
+  if (node.run_id() != shard.route->run_id && clear && *clear < node.started_at() &&
+      options_.network.loss_percent == 0 && now() - node.started_at() > noticed) {
+    fail("RESTARTED: a command is sent to " + node.run_id() + ", but " + shard.route->run_id +
+         " was verified");
+  }
+  if (!options_.health.strict) return;
+  const auto lease = std::min(options_.health.lease, options_.down_after);
+  const auto mute = std::count_if(sentinels_.begin(), sentinels_.end(), [&](const auto& sentinel) {
+    return network_.mute_for(proxy, sentinel->host(), lease);
+  });
+  const std::size_t heard = sentinels_.size() - static_cast<std::size_t>(mute);
+  if (heard < sentinels_.size() / 2 + 1) {
+    fail("ISOLATED: a command is sent although only " + std::to_string(heard) +
+         " Sentinels can have answered within the lease");
+  }
+}
+
 void World::note_disconnect(std::size_t client, HostId proxy, const std::string& what) {
+  if (orphans_.contains(client)) return;
   std::uint64_t explained = 0;
   for (const auto& model : proxies_) {
     if (model->host() != proxy) continue;
@@ -111,8 +181,18 @@ std::optional<std::size_t> World::verified_master() const {
   return named;
 }
 
+Milliseconds World::ready_max(std::size_t proxy) const {
+  if (was_calm_[proxy] || options_.network.loss_percent > 0) return ready_max_calm;
+  const auto network = std::chrono::duration_cast<Milliseconds>(ready_trips * options_.network.delay_max);
+  return ready_max_alert + network + watch_interval;
+}
+
 bool World::proxy_can_know(const ProxyModel& proxy, std::size_t master) const {
-  const auto clear = [&](HostId host) { return network_.clear_since(proxy.host(), host).has_value(); };
+  if (!proxy.running()) return false;
+  const auto clear = [&](HostId host) {
+    const auto since = network_.clear_since(proxy.host(), host);
+    return since && now() - *since >= path_recovers;
+  };
   return network_.slowness() == 1 && clear(servers_[master]->host()) &&
          std::all_of(sentinels_.begin(), sentinels_.end(),
                      [&](const auto& sentinel) { return clear(sentinel->host()); });
@@ -135,13 +215,15 @@ void World::watch() {
     if (!ready_since_[i]) {
       ready_since_[i] = now();
       was_ready_[i] = steady;
+      was_calm_[i] = false;
     }
     const auto waited = now() - *ready_since_[i];
+    if (!steady && proxy.state() == health::GroupState::steady) was_calm_[i] = true;
     if (steady && !was_ready_[i]) {
       was_ready_[i] = true;
       counts_.ready_ms.push_back(std::chrono::duration_cast<Milliseconds>(waited).count());
     }
-    if (!steady && !was_ready_[i] && waited > ready_max) {
+    if (!steady && !was_ready_[i] && waited > ready_max(i)) {
       fail("I8: server " + std::to_string(*master) + " could be verified for " +
            std::to_string(std::chrono::duration_cast<Milliseconds>(waited).count()) + " ms, but " +
            proxy.describe());
@@ -222,7 +304,7 @@ void World::judge() {
   for (const Write& pop : ledger_.undone_pops()) judge_lost("a pop", pop);
 }
 
-void World::judge_writes(const std::map<std::string, Write, std::less<>>& writes) {
+void World::judge_writes(const Ledger::Writes& writes) {
   WriteNumber last = 0;
   for (const auto& [tag, write] : writes) last = std::max(last, write.number);
   WriteNumber highest = last;

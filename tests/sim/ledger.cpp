@@ -69,7 +69,7 @@ void Ledger::told(std::string_view tag, Told what) {
 }
 
 void Ledger::received_pop(std::string_view tag) {
-  const auto found = pops_.find(tag);
+  const auto found = pops_.find(std::string(tag));
   if (found == pops_.end())
     return broken_("I6: a client is given " + std::string(tag) + ", which nobody popped");
   found->second.told = Told::done;
@@ -78,7 +78,7 @@ void Ledger::received_pop(std::string_view tag) {
 }
 
 const std::string* Ledger::reply_of(std::string_view tag) const {
-  const auto found = writes_.find(tag);
+  const auto found = writes_.find(std::string(tag));
   return found == writes_.end() || found->second.executions == 0 ? nullptr : &found->second.reply;
 }
 

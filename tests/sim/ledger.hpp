@@ -2,6 +2,7 @@
 // its client was told; and what went wrong when. The proxy never sees it. Owned by the World.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -27,7 +28,7 @@ enum class Told : std::uint8_t {
 struct Write {
   Told told = Told::nothing;
   int executions = 0;
-  bool late = false;  // executed after a later one of its client: only an uncertain one may be
+  bool late = false;       // executed after a later one of its client: only an uncertain one may be
   WriteNumber number = 0;  // of the last execution
   std::size_t server = 0;
   TimePoint executed_at{};
@@ -66,8 +67,9 @@ class Ledger {
   void received_pop(std::string_view tag);
 
   [[nodiscard]] const std::string* reply_of(std::string_view tag) const;
-  [[nodiscard]] const std::map<std::string, Write, std::less<>>& writes() const { return writes_; }
-  [[nodiscard]] const std::map<std::string, Write, std::less<>>& pops() const { return pops_; }
+  using Writes = boost::unordered_flat_map<std::string, Write>;  // by tag
+  [[nodiscard]] const Writes& writes() const { return writes_; }
+  [[nodiscard]] const Writes& pops() const { return pops_; }
   /// Pops whose value was given to a client, and that were forgotten by a failover: the value was there
   /// again.
   [[nodiscard]] const std::vector<Write>& undone_pops() const { return undone_pops_; }
@@ -76,8 +78,8 @@ class Ledger {
   const Schedule& schedule_;
   Broken broken_;
   WriteNumber last_number_ = 0;
-  std::map<std::string, Write, std::less<>> writes_;
-  std::map<std::string, Write, std::less<>> pops_;
+  Writes writes_;
+  Writes pops_;
   std::vector<Write> undone_pops_;
   std::map<std::size_t, std::size_t> last_executed_;  // by client: the number of its newest write
 };

@@ -118,6 +118,11 @@ void add(Counts& sum, const Counts& more) {
   sum.lost_unheard += more.lost_unheard;
   sum.lost_erased += more.lost_erased;
   sum.disconnects += more.disconnects;
+  sum.proxy_restarts += more.proxy_restarts;
+  sum.promotions_followed += more.promotions_followed;
+  sum.promotions_late += more.promotions_late;
+  sum.blocks_replayed += more.blocks_replayed;
+  sum.isolations += more.isolations;
   sum.events += more.events;
   sum.ready_ms.insert(sum.ready_ms.end(), more.ready_ms.begin(), more.ready_ms.end());
 }
@@ -166,6 +171,10 @@ void print_summary(Totals& totals) {
       "acknowledged and lost: %llu by replication, %llu by a master whose successor could not be heard "
       "of, %llu erased by a restart without data\n",
       ull(c.lost_excused), ull(c.lost_unheard), ull(c.lost_erased));
+  std::printf("promotions that a proxy was free to follow at once: %llu, %llu of them later than 100 ms\n",
+              ull(c.promotions_followed), ull(c.promotions_late));
+  std::printf("fairlead: %llu restarts, %llu blocks said again, %llu times isolated in strict mode\n",
+              ull(c.proxy_restarts), ull(c.blocks_replayed), ull(c.isolations));
   std::printf("clients closed because half an answer was lost: %llu\n", ull(c.disconnects));
   if (c.ready_ms.empty()) return;
   std::sort(c.ready_ms.begin(), c.ready_ms.end());

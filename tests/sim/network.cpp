@@ -33,6 +33,15 @@ std::optional<TimePoint> Network::clear_since(HostId a, HostId b) const {
                    hosts_[b].changed});
 }
 
+bool Network::mute_for(HostId a, HostId b, health::Duration time) const {
+  const TimePoint latest = schedule_.now() - time;
+  const auto cut = [&](HostId from, HostId to) {
+    return cuts_[from][to] > 0 && path_changed_[from * hosts_max + to] <= latest;
+  };
+  const bool still = (hosts_[b].stopped || hosts_[b].dead) && hosts_[b].changed <= latest;
+  return cut(a, b) || cut(b, a) || still;
+}
+
 // --- Connections
 
 ConnKey Network::connect(HostId from, HostId to, Handlers handlers, Patience patience) {
@@ -40,7 +49,7 @@ ConnKey Network::connect(HostId from, HostId to, Handlers handlers, Patience pat
   auto connection = std::make_unique<Connection>();
   connection->host[0] = from;
   connection->host[1] = to;
-  connection->handlers[0] = std::move(handlers);
+  connection->handlers[0] = std::make_shared<const Handlers>(std::move(handlers));
   connection->patience = patience;
   connections_.push_back(std::move(connection));
   schedule_.after(delay(), [this, key] { arrive_syn(key); });
@@ -65,12 +74,12 @@ void Network::arrive_syn(ConnKey key) {
     if (!connections_[key] || !connections_[key]->open[1]) return;
     Connection& found = *connections_[key];
     if (!hosts_[found.host[1]].accept) return end(key, 1, Ending::reset);
-    found.handlers[1] = hosts_[found.host[1]].accept(key);
+    found.handlers[1] = std::make_shared<const Handlers>(hosts_[found.host[1]].accept(key));
   });
   schedule_.after(delay(), [this, key] {
     if (!connections_[key] || !connections_[key]->open[0]) return;
-    const Handlers handlers_now = connections_[key]->handlers[0];
-    if (handlers_now.opened) handlers_now.opened();
+    const auto handlers = connections_[key]->handlers[0];
+    if (handlers && handlers->opened) handlers->opened();
   });
 }
 
@@ -122,8 +131,8 @@ void Network::deliver(ConnKey key, int end) {
   run_at(c.host[receiver], [this, key, receiver, packet = std::move(packet)]() mutable {
     if (!connections_[key] || !connections_[key]->open[receiver]) return;
     if (packet.empty()) return this->end(key, receiver, Ending::end_of_file);
-    const auto bytes = connections_[key]->handlers[receiver].bytes;
-    if (bytes) bytes(std::move(packet));
+    const auto handlers = connections_[key]->handlers[receiver];
+    if (handlers && handlers->bytes) handlers->bytes(std::move(packet));
   });
 }
 
@@ -137,7 +146,7 @@ void Network::close(ConnKey key, End which) {
   if (!connections_[key] || !connections_[key]->open[end]) return;
   Connection& c = *connections_[key];
   c.open[end] = false;
-  c.handlers[end] = {};
+  c.handlers[end].reset();
   if (c.established && c.open[other(end)]) put_packet(key, end, {});
   forget_if_done(key);
 }
@@ -151,10 +160,9 @@ void Network::end(ConnKey key, int end, Ending why) {
   if (!connections_[key] || !connections_[key]->open[end]) return;
   Connection& c = *connections_[key];
   c.open[end] = false;
-  const auto ended = c.handlers[end].ended;
-  c.handlers[end] = {};
+  const auto handlers = std::exchange(c.handlers[end], nullptr);
   forget_if_done(key);
-  if (ended) ended(why);
+  if (handlers && handlers->ended) handlers->ended(why);
 }
 
 void Network::forget_if_done(ConnKey key) {
@@ -176,7 +184,7 @@ void Network::end_process(HostId host) {
         close(key, static_cast<End>(end));
       } else {
         connections_[key]->open[end] = false;
-        connections_[key]->handlers[end] = {};
+        connections_[key]->handlers[end].reset();
         connections_[key]->pipe[end].packets.clear();
         if (connections_[key]->established) put_packet(key, end, {});
       }
@@ -184,23 +192,10 @@ void Network::end_process(HostId host) {
   }
 }
 
-void Network::post(HostId from, HostId to, Schedule::Action action) {
+TimePoint Network::next_post(HostId from, HostId to) {
   TimePoint& last = post_last_[from * hosts_max + to];
   last = std::max(last, schedule_.now() + delay());
-  schedule_.at(last, [this, from, to, action = std::move(action)]() mutable {
-    if (!clear(from, to)) return;
-    run_at(to, std::move(action));
-  });
-}
-
-void Network::run_at(HostId host, Schedule::Action action) {
-  Host& h = hosts_[host];
-  if (h.dead) return;
-  if (h.stopped || !h.backlog.empty()) {
-    h.backlog.push_back(std::move(action));
-  } else {
-    action();
-  }
+  return last;
 }
 
 // --- What goes wrong
@@ -239,7 +234,7 @@ void Network::kill_host(HostId host) {
       if (c->host[end] != host || !c->open[end]) continue;
       c->open[end] = false;
       c->vanished[end] = true;
-      c->handlers[end] = {};
+      c->handlers[end].reset();
       c->pipe[end].packets.clear();
     }
   }

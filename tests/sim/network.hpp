@@ -68,7 +68,12 @@ class Network {
 
   /// A message without a connection, for what servers and Sentinels say among themselves: in order for each
   /// pair, lost in a cut.
-  void post(HostId from, HostId to, Schedule::Action action);
+  template <typename Call>
+  void post(HostId from, HostId to, Call call) {
+    schedule_.at(next_post(from, to), [this, from, to, call = std::move(call)]() mutable {
+      if (clear(from, to)) run_at(to, std::move(call));
+    });
+  }
 
   // What goes wrong.
   void cut(HostId from, HostId to) { change(from, to, 1); }
@@ -88,6 +93,9 @@ class Network {
   /// Since when packets pass between the two in both directions, and neither is stopped; nullopt: they do
   /// not.
   [[nodiscard]] std::optional<TimePoint> clear_since(HostId a, HostId b) const;
+  /// True when for `time` at least nothing that `a` asked of `b` can have been both heard and answered.
+  [[nodiscard]] bool mute_for(HostId a, HostId b, health::Duration time) const;
+  [[nodiscard]] const NetworkOptions& options() const { return options_; }
   [[nodiscard]] int slowness() const { return slowness_; }
   [[nodiscard]] ConnKey any_connection(HostId a, HostId b);
   [[nodiscard]] std::size_t connections_made() const { return connections_.size(); }
@@ -104,8 +112,8 @@ class Network {
   };
   struct Connection {
     HostId host[2] = {0, 0};
-    Pipe pipe[2];  // from that end
-    Handlers handlers[2];
+    Pipe pipe[2];                                 // from that end
+    std::shared_ptr<const Handlers> handlers[2];  // kept by who calls them, over the end of the connection
     bool open[2] = {true, false};
     bool vanished[2] = {false, false};  // its machine died without a word
     bool established = false;
@@ -122,7 +130,18 @@ class Network {
 
   [[nodiscard]] Microseconds delay();
   void change(HostId from, HostId to, int by);
-  void run_at(HostId host, Schedule::Action action);
+  /// Now, or when the machine runs again; never when it is dead.
+  template <typename Call>
+  void run_at(HostId host, Call call) {
+    Host& h = hosts_[host];
+    if (h.dead) return;
+    if (h.stopped || !h.backlog.empty()) {
+      h.backlog.emplace_back(std::move(call));
+    } else {
+      call();
+    }
+  }
+  [[nodiscard]] TimePoint next_post(HostId from, HostId to);
   void arrive_syn(ConnKey key);
   void put_packet(ConnKey key, int end, std::string packet);
   void deliver(ConnKey key, int end);

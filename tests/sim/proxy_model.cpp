@@ -19,6 +19,8 @@ namespace {
 
 /// A posted message from one thread to another.
 constexpr Microseconds hop{20};
+/// What is remembered over a restart is written by a thread of its own.
+constexpr Milliseconds disk{5};
 
 /// The replica that is being promoted, where the Arbiter knows of such a thing.
 template <typename AnyArbiter>
@@ -63,8 +65,13 @@ LinkFailure failure_of(Ending why) {
 
 }  // namespace
 
-ProxyModel::ProxyModel(World& world, std::size_t index, HostId host)
-    : world_(world), index_(index), host_(host), options_(world.health_options()), arbiter_(options_) {
+ProxyModel::ProxyModel(World& world, std::size_t index, HostId host, std::optional<health::Remembered> memory)
+    : world_(world),
+      index_(index),
+      host_(host),
+      options_(world.health_options()),
+      arbiter_(options_, memory),
+      term_(memory ? memory->term : 0) {
   const std::size_t count = world.options().workers;
   for (std::size_t i = 0; i < count; ++i) {
     const engine::WorkerName name{static_cast<std::uint32_t>(i + 1), static_cast<std::uint32_t>(count)};
@@ -88,6 +95,12 @@ void ProxyModel::start() {
 
 void ProxyModel::stop() {
   running_ = false;
+  tick_.round = 0;
+  for (auto& [address, watch] : servers_) close(watch->link);
+  for (auto& [address, watch] : sentinels_) {
+    close(watch->command);
+    close(watch->subscription);
+  }
   for (auto& worker : workers_) worker->stop();
 }
 
@@ -278,6 +291,11 @@ void ProxyModel::apply(Arbiter::Outcome outcome) {
     world_.trace("proxy " + std::to_string(index_) + ": " + health::to_string(event.kind) + ": " +
                  event.text);
   }
+  if (outcome.remember) {
+    world_.schedule().after(disk, [&world = world_, index = index_, memory = *outcome.remember] {
+      world.remember(index, memory);
+    });
+  }
   if (outcome.watch_changed) reconcile();
   set_pace();
   if (outcome.look_now) look_now();
@@ -292,6 +310,8 @@ void ProxyModel::apply(Arbiter::Outcome outcome) {
 
 void ProxyModel::check_topology(const health::Topology& topology) {
   const health::Shard& shard = topology.shards.front();
+  const GroupState before = std::exchange(published_, shard.state);
+  if (shard.state == GroupState::isolated && before != GroupState::isolated) ++isolations_;
   if (topology.shards.size() != 1) world_.fail("I1: more than one shard");
   if (shard.state == GroupState::steady && !shard.route) world_.fail("I1: steady without a route");
   if (!shard.route) return;
@@ -385,6 +405,12 @@ void ProxyModel::arm_tick() {
     apply(arbiter_.on_tick(world_.now()));
     arm_tick();
   });
+}
+
+std::uint64_t ProxyModel::held() const {
+  std::uint64_t held = 0;
+  for (const auto& worker : workers_) held += worker->engine().stats().held_now;
+  return held;
 }
 
 std::string ProxyModel::describe() const {

@@ -20,7 +20,8 @@ namespace fairlead::sim {
 
 class ProxyModel {
  public:
-  ProxyModel(World& world, std::size_t index, HostId host);
+  /// `memory` is what the process before this one had written down.
+  ProxyModel(World& world, std::size_t index, HostId host, std::optional<health::Remembered> memory);
   ~ProxyModel();
 
   void start();
@@ -31,7 +32,11 @@ class ProxyModel {
   void accept_restarted();
   [[nodiscard]] health::GroupState state() const { return arbiter_.state(); }
   [[nodiscard]] const std::optional<health::Route>& route() const { return arbiter_.route(); }
-  [[nodiscard]] std::vector<std::unique_ptr<WorkerModel>>& workers() { return workers_; }
+  [[nodiscard]] const std::vector<std::unique_ptr<WorkerModel>>& workers() const { return workers_; }
+  [[nodiscard]] std::uint64_t isolations() const { return isolations_; }
+  /// Clients whose commands wait for a master.
+  [[nodiscard]] std::uint64_t held() const;
+  [[nodiscard]] bool running() const { return running_; }
   [[nodiscard]] std::string describe() const;
 
  private:
@@ -103,6 +108,8 @@ class ProxyModel {
   std::optional<resp::Address> candidate_;
   Timer tick_;
   bool running_ = false;
+  std::uint64_t isolations_ = 0;
+  health::GroupState published_ = health::GroupState::init;
   std::uint64_t term_ = 0;
   std::size_t next_worker_ = 0;
 };

@@ -17,7 +17,7 @@ void RedisData::apply(const LogEntry& entry) {
       ++e.number;
       break;
     case Change::pop:
-      if (!e.list.empty()) e.list.pop_front();
+      if (e.popped < e.list.size()) ++e.popped;
       break;
   }
 }
@@ -29,12 +29,12 @@ const RedisData::Entry* RedisData::find(const std::string& key) const {
 
 std::size_t RedisData::list_size(const std::string& key) const {
   const Entry* e = find(key);
-  return e == nullptr ? 0 : e->list.size();
+  return e == nullptr ? 0 : e->list.size() - e->popped;
 }
 
 const std::string* RedisData::front(const std::string& key) const {
   const Entry* e = find(key);
-  return e == nullptr || e->list.empty() ? nullptr : &e->list.front();
+  return e == nullptr || e->popped == e->list.size() ? nullptr : &e->list[e->popped];
 }
 
 const std::string* RedisData::text(const std::string& key) const {
@@ -56,12 +56,6 @@ std::vector<bool> RedisData::numbers(WriteNumber last) const {
   std::vector<bool> present(last + 1U, false);
   for (const LogEntry& entry : log_) present[entry.number] = true;
   return present;
-}
-
-bool RedisData::is_prefix_of(const RedisData& other) const {
-  // Numbers are unique in the world: equal last entries at equal places mean equal beginnings.
-  return log_.empty() ||
-         (log_.size() <= other.log_.size() && other.log_[log_.size() - 1].number == log_.back().number);
 }
 
 }  // namespace fairlead::sim

@@ -2,8 +2,7 @@
 // two servers with the same log have the same data. Owned by a RedisNode.
 #pragma once
 
-#include <deque>
-#include <map>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <string>
 #include <vector>
 
@@ -35,18 +34,24 @@ class RedisData {
   [[nodiscard]] std::uint64_t version(const std::string& key) const;
   [[nodiscard]] bool empty() const { return log_.empty(); }
   [[nodiscard]] std::vector<bool> numbers(WriteNumber last) const;
-  /// True when this log is the beginning of the other one.
-  [[nodiscard]] bool is_prefix_of(const RedisData& other) const;
+  /// The number of the newest entry; 0 when there is none.
+  [[nodiscard]] WriteNumber last_number() const { return log_.empty() ? 0 : log_.back().number; }
+  /// True when a log of this length with this newest entry is the beginning of this one. Numbers are unique
+  /// in the world: equal entries at equal places mean equal beginnings.
+  [[nodiscard]] bool continues(std::size_t offset, WriteNumber last) const {
+    return offset > 0 && offset <= log_.size() && log_[offset - 1].number == last;
+  }
 
  private:
   struct Entry {
-    std::deque<std::string> list;
+    std::vector<std::string> list;
+    std::size_t popped = 0;  // from the front of the list
     std::string text;
     std::int64_t number = 0;
     std::uint64_t version = 0;
   };
   const Entry* find(const std::string& key) const;
-  std::map<std::string, Entry> entries_;
+  boost::unordered_flat_map<std::string, Entry> entries_;
   std::vector<LogEntry> log_;
 };
 

@@ -29,8 +29,9 @@ void RedisNode::start(Memory memory, Microseconds loading) {
   run_id_ = "run" + std::to_string(index_) + "x" + std::to_string(life_);
   if (memory == Memory::lost) data_ = RedisData();
   loading_until_ = world_.now() + loading;
-  role_since_ = world_.now();
+  role_since_ = started_at_ = world_.now();
   link_up_ = false;
+  ++link_;
   drop_replicas();
   world_.network().listen(host_, [this](ConnKey key) {
     auto session = std::make_unique<RedisSession>(*this, key, ++clients_seen_);
@@ -136,34 +137,33 @@ void RedisNode::ask_for_sync() {
   const std::uint64_t link = ++link_;
   RedisNode& master = world_.server(*master_);
   world_.network().post(host_, master.host(),
-                        [&master, from = index_, link, offset = data_.offset(), have = data_] {
-                          master.on_sync_request(from, link, offset, have);
+                        [&master, from = index_, link, offset = data_.offset(), last = data_.last_number()] {
+                          master.on_sync_request(from, link, offset, last);
                         });
 }
 
-void RedisNode::on_sync_request(std::size_t replica, std::uint64_t link, std::size_t offset, RedisData have) {
+void RedisNode::on_sync_request(std::size_t replica, std::uint64_t link, std::size_t offset,
+                                WriteNumber last) {
   // A replica without a link of its own serves nobody; what it has may be gone in a moment.
   if (!alive_ || loading() || (master_ && !link_up_)) return;
   replicas_[replica] = {link};
   RedisNode& to = world_.server(replica);
-  if (have.is_prefix_of(data_) && offset > 0) {
-    world_.network().post(host_, to.host(),
-                          [&to, link, have, fed = feeding_] { to.on_full_copy(link, have, fed); });
-    for (std::size_t i = offset; i < data_.offset(); ++i) {
-      world_.network().post(host_, to.host(),
-                            [&to, link, i, entry = data_.log()[i]] { to.on_log(link, i, entry); });
-    }
-    return;
-  }
+  const bool continues = data_.continues(offset, last);
+  const auto copy = continues ? nullptr : std::make_shared<const RedisData>(data_);
   world_.network().post(host_, to.host(),
-                        [&to, link, copy = data_, fed = feeding_] { to.on_full_copy(link, copy, fed); });
+                        [&to, link, copy, fed = feeding_] { to.on_sync_begin(link, copy, fed); });
+  for (std::size_t i = continues ? offset : data_.offset(); i < data_.offset(); ++i) {
+    world_.network().post(host_, to.host(),
+                          [&to, link, i, entry = data_.log()[i]] { to.on_log(link, i, entry); });
+  }
 }
 
-void RedisNode::on_full_copy(std::uint64_t link, RedisData copy, std::uint64_t fed_by) {
+void RedisNode::on_sync_begin(std::uint64_t link, const std::shared_ptr<const RedisData>& copy,
+                              std::uint64_t fed_by) {
   if (!alive_ || !master_ || link != link_) return;
   link_up_ = true;
   fed_by_ = fed_by;
-  data_ = std::move(copy);
+  if (copy) data_ = *copy;
 }
 
 void RedisNode::on_log(std::uint64_t link, std::size_t offset, const LogEntry& entry) {

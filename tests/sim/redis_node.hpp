@@ -43,6 +43,7 @@ class RedisNode {
   [[nodiscard]] bool link_up() const { return link_up_; }
   [[nodiscard]] bool serves() const { return alive_ && is_master() && !loading(); }
   [[nodiscard]] TimePoint role_since() const { return role_since_; }
+  [[nodiscard]] TimePoint started_at() const { return started_at_; }
 
   [[nodiscard]] std::size_t index() const { return index_; }
   [[nodiscard]] HostId host() const { return host_; }
@@ -70,8 +71,9 @@ class RedisNode {
   void kill_clients();
   void unblock_all();
   void ask_for_sync();
-  void on_sync_request(std::size_t replica, std::uint64_t link, std::size_t offset, RedisData have);
-  void on_full_copy(std::uint64_t link, RedisData copy, std::uint64_t fed_by);
+  void on_sync_request(std::size_t replica, std::uint64_t link, std::size_t offset, WriteNumber last);
+  /// Null: what this replica has is the beginning of it, and the rest follows.
+  void on_sync_begin(std::uint64_t link, const std::shared_ptr<const RedisData>& copy, std::uint64_t fed_by);
   void drop_replicas();
   void on_log(std::uint64_t link, std::size_t offset, const LogEntry& entry);
 
@@ -84,6 +86,7 @@ class RedisNode {
   std::string run_id_;
   TimePoint loading_until_{};
   TimePoint role_since_{};
+  TimePoint started_at_{};
   RedisData data_;
   std::optional<std::size_t> master_;
   bool link_up_ = false;

@@ -50,6 +50,7 @@ class SentinelNode {
   /// Whom it names to those who ask: already the promoted node while its own failover is being finished.
   [[nodiscard]] std::size_t named() const;
   [[nodiscard]] std::uint64_t config_epoch() const { return config_epoch_; }
+  [[nodiscard]] std::uint64_t current_epoch() const { return current_epoch_; }
   [[nodiscard]] Failover failover() const { return failover_; }
   [[nodiscard]] bool believes_down() const { return subjectively_down_ || objectively_down_; }
   /// Since when it has been there, known of the config-epoch that it has now, and been out of TILT.

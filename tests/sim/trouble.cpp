@@ -23,7 +23,7 @@ std::size_t Trouble::master() const {
 void Trouble::strike() {
   if (world_.mended_at_ != TimePoint{}) return;
   if (world_.options().planned_only) return planned_failover();
-  switch (random_.below(12)) {
+  switch (random_.below(13)) {
     case 0:
     case 1:
       return kill_server(master());
@@ -44,6 +44,8 @@ void Trouble::strike() {
       return trouble_sentinel();
     case 10:
       return reset_links();
+    case 11:
+      return kill_proxy();
     default:
       world_.note_mishap(Milliseconds(3000), "the network is slow");
       world_.network().set_slowness(static_cast<int>(random_.between(5, 40)));
@@ -53,9 +55,16 @@ void Trouble::strike() {
 
 void Trouble::planned_failover() {
   const std::size_t sentinel = random_.below(world_.options().sentinels);
-  // Two at once, asked of different Sentinels, can leave two masters at one epoch: an operator's mistake.
+  // Two at once, asked of different Sentinels, or one asked of a Sentinel that missed an election, can leave
+  // two masters at one epoch for good: an operator's mistake.
+  const SentinelNode& asked = world_.sentinel(sentinel);
   for (std::size_t i = 0; i < world_.options().sentinels; ++i) {
-    if (world_.sentinel(i).failover() != Failover::none) return;
+    const SentinelNode& other = world_.sentinel(i);
+    const bool meet = i == sentinel || world_.network().clear_since(asked.host(), other.host());
+    const bool agree = other.alive() && other.failover() == Failover::none && meet &&
+                       other.config_epoch() <= asked.config_epoch() &&
+                       other.current_epoch() <= asked.current_epoch();
+    if (!agree) return;
   }
   if (world_.sentinel(sentinel).force_failover()) {
     world_.trace("SENTINEL FAILOVER is said to sentinel " + std::to_string(sentinel));
@@ -178,6 +187,14 @@ void Trouble::trouble_sentinel() {
       world_.note_mishap(Milliseconds(3000), name + " is in TILT");
       sentinel.enter_tilt(Microseconds(random_.between(500000, 6000000)));
   }
+}
+
+void Trouble::kill_proxy() {
+  const std::size_t index = random_.below(world_.options().proxies);
+  if (!world_.proxies()[index]->running()) return;
+  const auto away = length(20, 2000);
+  world_.note_mishap(away, "proxy " + std::to_string(index) + " is killed");
+  world_.kill_proxy(index, away);
 }
 
 void Trouble::reset_links() {

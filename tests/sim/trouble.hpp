@@ -24,6 +24,7 @@ class Trouble {
   void partition();
   void trouble_sentinel();
   void reset_links();
+  void kill_proxy();
   [[nodiscard]] std::size_t master() const;
   [[nodiscard]] Milliseconds length(std::int64_t low, std::int64_t high) {
     return Milliseconds(random_.between(low, high));

@@ -93,6 +93,7 @@ void WorkerModel::arrived(ConnId id, std::string bytes) {
 }
 
 void WorkerModel::feed(ConnId id) {
+  if (stopped_) return;
   for (;;) {
     Stream* stream = find(id);
     if (stream == nullptr || stream->reading == engine::Reading::off) break;
@@ -138,6 +139,7 @@ void WorkerModel::want_turn() {
 
 void WorkerModel::turn() {
   turn_wanted_ = false;
+  if (stopped_) return;
   std::size_t left = turns_in_a_row_max;
   while (engine_->end_turn(world_.now())) {
     if (--left == 0) return world_.fail("a turn never ends: " + describe());
@@ -160,6 +162,7 @@ void WorkerModel::arm() {
 }
 
 void WorkerModel::publish(health::TopologyPtr topology) {
+  if (stopped_) return;
   const health::Shard& shard = topology->shards.front();
   const bool steady = shard.state == GroupState::steady;
   // A higher term of the same process only affirms it.
@@ -188,8 +191,10 @@ bool WorkerModel::closed_for(health::Duration hold, TimePoint now) const {
 }
 
 void WorkerModel::stop() {
+  if (stopped_) return;
   ++armed_;
   engine_->stop();
+  stopped_ = true;
 }
 
 // --- Io
@@ -233,6 +238,7 @@ void WorkerModel::check_dispatch(Stream& stream, std::string_view bytes) {
     first = false;
     if (is_harmless(words)) continue;
     world_.note_dispatch(host_, stream.server, words);
+    if (!began_before) world_.check_authority(host_, stream.server, *topology_);
     if (state != GroupState::steady && !began_before) {
       world_.fail("I3: " + words.front() + " is dispatched while the state is " + health::to_string(state));
     }

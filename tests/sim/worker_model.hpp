@@ -5,8 +5,8 @@
 // Owned by a ProxyModel; one per worker.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +28,7 @@ class WorkerModel final : public engine::Io {
   /// A client's connection arrives.
   [[nodiscard]] Handlers accept(ConnKey key);
   void publish(health::TopologyPtr topology);
+  /// Ends everything; what is still scheduled for it does nothing.
   void stop();
 
   [[nodiscard]] const engine::Engine& engine() const { return *engine_; }
@@ -82,18 +83,19 @@ class WorkerModel final : public engine::Io {
   const HostId host_;
   const Signal signal_;
   Random random_;
-  std::map<Name, std::unique_ptr<Stream>> streams_;
+  boost::unordered_flat_map<Name, std::unique_ptr<Stream>> streams_;
   bool turn_wanted_ = false;
   std::uint64_t armed_ = 0;
   std::optional<TimePoint> armed_for_;
   health::TopologyPtr topology_;
-  std::uint64_t route_ = 0;                // grows with each change of the route
+  std::uint64_t route_ = 0;                    // grows with each change of the route
   std::optional<health::Route> steady_route_;  // of the last steady topology
-  std::optional<TimePoint> closed_since_;  // since when the gate may have been closed without a break
+  std::optional<TimePoint> closed_since_;      // since when the gate may have been closed without a break
   TimePoint reopened_at_{};
   health::Duration was_closed_for_{};
   bool in_topology_ = false;
   bool doubted_in_topology_ = false;
+  bool stopped_ = false;
   std::unique_ptr<engine::Engine> engine_;
 };
 

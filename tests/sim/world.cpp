@@ -41,13 +41,50 @@ void World::build() {
   for (std::size_t i = 1; i < servers_.size(); ++i) servers_[i]->become_replica_of(0);
   for (auto& sentinel : sentinels_) sentinel->start();
   for (std::size_t i = 0; i < options_.proxies; ++i) {
-    proxies_.push_back(std::make_unique<ProxyModel>(*this, i, options_.servers + options_.sentinels + i));
+    proxies_.emplace_back();
+    memories_.emplace_back();
     ready_since_.emplace_back();
     was_ready_.push_back(false);
+    was_calm_.push_back(false);
+    add_proxy(i);
   }
-  for (auto& proxy : proxies_) {
-    schedule_.after(random_.between(Microseconds(0), Microseconds(300000)), [&proxy] { proxy->start(); });
+}
+
+void World::add_proxy(std::size_t index) {
+  const HostId host = options_.servers + options_.sentinels + index;
+  proxies_[index] = std::make_unique<ProxyModel>(*this, index, host, memories_[index]);
+  ready_since_[index].reset();
+  ProxyModel& proxy = *proxies_[index];
+  schedule_.after(random_.between(Microseconds(0), Microseconds(300000)), [&proxy] { proxy.start(); });
+}
+
+/// kill -9, and a new process later that knows what the old one had written down.
+void World::kill_proxy(std::size_t index, Milliseconds away) {
+  ProxyModel& proxy = *proxies_[index];
+  ++counts_.proxy_restarts;
+  note_proxy(proxy);
+  for (std::size_t i = index; i < clients_.size(); i += proxies_.size()) orphans_.insert(i);
+  network_.stop_listening(proxy.host());
+  network_.end_process(proxy.host());
+  proxy.stop();
+  schedule_.after(away, [this, index] {
+    ended_proxies_.push_back(std::move(proxies_[index]));
+    add_proxy(index);
+    // Clients come back when it listens.
+    schedule_.after(Milliseconds(400), [this] {
+      constexpr Habit habits[] = {Habit::writer, Habit::transactions, Habit::popper, Habit::subscriber};
+      for (const Habit habit : habits) {
+        if (mended_at_ == TimePoint{}) add_client(habit);
+      }
+    });
+  });
+}
+
+void World::note_proxy(const ProxyModel& proxy) {
+  for (const auto& worker : proxy.workers()) {
+    counts_.blocks_replayed += worker->engine().stats().transactions_replayed;
   }
+  counts_.isolations += proxy.isolations();
 }
 
 void World::add_client(Habit habit) {
@@ -71,6 +108,7 @@ std::string World::run() {
   if (broken_.empty()) last_words();
   if (broken_.empty()) judge();
   counts_.events = schedule_.done();
+  for (const auto& proxy : proxies_) note_proxy(*proxy);
   return broken_;
 }
 

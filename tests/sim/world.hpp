@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,11 @@ struct Counts {
       0;  // ... acknowledged by an old master whose successor the proxy could not know
   std::uint64_t lost_erased = 0;  // ... by a master that was restarted without its data
   std::uint64_t disconnects = 0;  // with a counted reason
+  std::uint64_t proxy_restarts = 0;
+  std::uint64_t promotions_followed = 0;  // by a proxy that nothing hindered
+  std::uint64_t promotions_late = 0;      // ... but not in time
+  std::uint64_t blocks_replayed = 0;
+  std::uint64_t isolations = 0;  // strict mode: the lease ran out
   std::uint64_t events = 0;
   std::vector<std::int64_t> ready_ms;  // from a master that could be verified to STEADY
 };
@@ -80,6 +86,9 @@ class World {
   void note_route(std::size_t proxy, const health::Route& route);
   void note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words);
   void note_disconnect(std::size_t client, HostId proxy, const std::string& what);
+  /// Strict mode's lease, and the process that was verified: whether a command may begin to leave now.
+  void check_authority(HostId proxy, std::size_t server, const health::Topology& topology);
+  void remember(std::size_t proxy, const health::Remembered& memory) { memories_[proxy] = memory; }
   void check_hold_over(HostId proxy, TimePoint said_at);
   void note_mishap(Milliseconds length, std::string what);
 
@@ -93,6 +102,9 @@ class World {
 
   void build();
   void add_client(Habit habit);
+  void add_proxy(std::size_t index);
+  void kill_proxy(std::size_t index, Milliseconds away);
+  void note_proxy(const ProxyModel& proxy);
   void run_until(TimePoint until);
   bool run_until(TimePoint deadline, const std::function<bool()>& condition);
   void mend();
@@ -100,11 +112,14 @@ class World {
   // judgement.cpp
   void watch();
   [[nodiscard]] std::optional<std::size_t> verified_master() const;
+  [[nodiscard]] Milliseconds ready_max(std::size_t proxy) const;
+  [[nodiscard]] bool nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const;
+  void expect_dispatch(std::size_t index, std::size_t server);
   [[nodiscard]] bool proxy_can_know(const ProxyModel& proxy, std::size_t master) const;
   void settle();
   void last_words();
   void judge();
-  void judge_writes(const std::map<std::string, Write, std::less<>>& writes);
+  void judge_writes(const Ledger::Writes& writes);
   void judge_lost(const std::string& tag, const Write& write);
   [[nodiscard]] bool trouble_between(TimePoint begin, TimePoint end) const;
 
@@ -118,6 +133,9 @@ class World {
   std::vector<std::unique_ptr<RedisNode>> servers_;
   std::vector<std::unique_ptr<SentinelNode>> sentinels_;
   std::vector<std::unique_ptr<ProxyModel>> proxies_;
+  std::vector<std::unique_ptr<ProxyModel>> ended_proxies_;  // something may still be scheduled for them
+  std::vector<std::optional<health::Remembered>> memories_;
+  std::set<std::size_t> orphans_;  // clients whose proxy was killed
   std::vector<std::unique_ptr<ClientModel>> clients_;
   HostId client_host_ = 0;
   std::uint64_t client_ids_ = 0;
@@ -132,6 +150,7 @@ class World {
   std::map<std::uint64_t, resp::Address> routes_;      // by term
   std::vector<std::optional<TimePoint>> ready_since_;  // by proxy: a master could be verified
   std::vector<bool> was_ready_;
+  std::vector<bool> was_calm_;  // it did not know of anything wrong at some moment since
   TimePoint slow_until_{};
   std::size_t final_master_ = 0;
   friend class Trouble;

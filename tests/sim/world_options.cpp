@@ -45,6 +45,10 @@ WorldOptions draw_options(Random& random) {
   options.think_max = random.percent(50) ? Microseconds(200000) : Microseconds(50000);
   if (random.percent(30)) options.short_write_percent = 15;
   options.clients_leave = random.percent(30);
+  if (random.percent(20)) {
+    options.health.strict = true;
+    options.health.lease = Milliseconds(random.between(500, 1500));
+  }
   options.planned_only = random.percent(20);
   options.mishaps = 1 + random.below(4);
   if (options.planned_only) {
@@ -62,7 +66,9 @@ std::string to_string(const WorldOptions& o) {
          std::to_string(o.clients) + " clients of pipeline " + std::to_string(o.pipeline_max) + ", pool " +
          (session ? "session" : "multiplex") + ", hold " + std::to_string(o.engine.limits.hold_max.count()) +
          " ms, down-after " + std::to_string(o.down_after.count()) + " ms, " +
-         (o.planned_only ? "planned failovers only, " : "") + std::to_string(o.mishaps) + " mishaps";
+         (o.planned_only ? "planned failovers only, " : "") +
+         (o.health.strict ? "strict, lease " + std::to_string(o.health.lease.count()) + " ms, " : "") +
+         std::to_string(o.mishaps) + " mishaps";
 }
 
 }  // namespace fairlead::sim

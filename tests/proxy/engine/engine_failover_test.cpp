@@ -324,22 +324,52 @@ TEST_CASE("fairlead's own login refused: those who wait hear it, and the operato
   CHECK(world.io.signals[0].kind == health::SignalKind::login_failed);
 }
 
-TEST_CASE("a transaction whose link is lost before EXEC is discarded, and says so") {
+TEST_CASE("a write that a new master refuses for want of replicas waits for them, and only it") {
   ReadyWorld world;
-  const ConnId client = world.client();
-  world.feed(client, "MULTI\r\nSET a 1\r\n");
-  const ConnId lease = world.log_in();
-  world.take(lease);
-  world.feed(lease, "+OK\r\n+QUEUED\r\n");
-  world.take(client);
-  world.engine.on_error(lease, "reset", world.now);
-  world.turn();
-  world.feed(client, "SET b 2\r\nEXEC\r\nGET a\r\n");
-  CHECK(world.take(client) ==
-        "-ERR fairlead: the connection to the master was lost inside this transaction\r\n"
-        "-EXECABORT Transaction discarded because of previous errors.\r\n");
-  CHECK(world.got(world.shared) == Strings{"GET a"});
-  CHECK(world.engine.stats().transactions_lost == 1);
+  const std::string refusal = "-NOREPLICAS Not enough good replicas to write.\r\n";
+  const ConnId writer = world.light_client();
+  const ConnId reader = world.light_client();
+  world.feed(writer, "SET a 1\r\nGET a\r\n");
+  world.take(world.shared);
+  SECTION("until they are there") {
+    world.feed(world.shared, refusal + "$1\r\n0\r\n");
+    world.feed(reader, "GET b\r\n");
+    CHECK(world.got(world.shared) == Strings{"GET b"});
+    world.feed(world.shared, "$1\r\nb\r\n");
+    CHECK(world.take(reader) == "$1\r\nb\r\n");
+    for (int i = 0; i < 10; ++i) {
+      world.pass(110ms);
+      if (!world.got(world.shared).empty()) world.feed(world.shared, refusal + "$1\r\n0\r\n");
+    }
+    CHECK(world.take(writer).empty());
+    world.pass(110ms);
+    REQUIRE(world.got(world.shared) == Strings{"SET a 1", "GET a"});
+    world.feed(world.shared, "+OK\r\n$1\r\n1\r\n");
+    CHECK(world.take(writer) == "+OK\r\n$1\r\n1\r\n");
+    CHECK(world.engine.stats().replica_waits >= 5);
+    CHECK(world.io.signals.empty());
+  }
+  SECTION("for five seconds at most") {
+    world.pass(5001ms);
+    world.feed(world.shared, refusal + "$1\r\n0\r\n");
+    CHECK(world.take(writer) == refusal + "$1\r\n0\r\n");
+    CHECK(world.engine.stats().replica_waits == 0);
+  }
+  SECTION("unless a later write of the same client was executed") {
+    world.feed(writer, "SET a 2\r\n");
+    world.feed(world.shared, refusal + "$1\r\n0\r\n");
+    world.feed(world.shared, "+OK\r\n");
+    world.pass(110ms);
+    CHECK(world.take(writer).substr(0, refusal.size()) == refusal);
+  }
+  SECTION("and not inside a block, which the server has marked as failed") {
+    world.feed(world.shared, "+OK\r\n$1\r\n1\r\n");
+    world.take(writer);
+    world.feed(writer, "MULTI\r\nSET a 1\r\n");
+    const ConnId lease = world.log_in();
+    world.feed(lease, "+OK\r\n" + refusal);
+    CHECK(world.take(writer) == "+OK\r\n" + refusal);
+  }
 }
 
 TEST_CASE("EXEC sent and not answered is uncertain") {

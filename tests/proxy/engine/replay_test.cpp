@@ -47,16 +47,17 @@ TEST_CASE("the replay table: every combination of what was sent and what it was"
   int discarded = 0;
   for (const SentState sent : all_states) {
     for (const BlockingReplay policy : {BlockingReplay::again, BlockingReplay::never}) {
-      for (int bits = 0; bits < all_traits; ++bits) {
-        const RequestClass traits = traits_of(bits);
+      for (int bits = 0; bits < 2 * all_traits; ++bits) {
+        const RequestClass traits = traits_of(bits % all_traits);
+        const BlockReplay block = bits < all_traits ? BlockReplay::whole : BlockReplay::never;
         CAPTURE(static_cast<int>(sent), static_cast<int>(policy), bits);
-        const LossOutcome outcome = on_link_lost(sent, traits, policy);
+        const LossOutcome outcome = on_link_lost(sent, traits, policy, block);
         // The rows of the table, in its order; the first that fits counts.
         LossOutcome expected = LossOutcome::uncertain;
-        if (traits.is_exec) {
-          expected = sent == SentState::sent ? LossOutcome::uncertain : LossOutcome::discard_transaction;
-        } else if (traits.in_transaction) {
-          expected = LossOutcome::discard_transaction;
+        if (traits.is_exec && sent == SentState::sent) {
+          expected = LossOutcome::uncertain;
+        } else if (traits.is_exec || traits.in_transaction) {
+          expected = block == BlockReplay::whole ? LossOutcome::redispatch : LossOutcome::discard_transaction;
         } else if (sent != SentState::sent) {
           expected = LossOutcome::redispatch;
         } else if (traits.script) {
@@ -77,7 +78,7 @@ TEST_CASE("the replay table: every combination of what was sent and what it was"
       }
     }
   }
-  CHECK(redispatched + uncertain + discarded == 3 * 2 * all_traits);
+  CHECK(redispatched + uncertain + discarded == 3 * 2 * 2 * all_traits);
   CHECK(redispatched > 0);
   CHECK(uncertain > 0);
   CHECK(discarded > 0);
@@ -94,8 +95,11 @@ TEST_CASE("the replay table: every error a server can answer", "[replay]") {
       const RequestClass traits = traits_of(bits);
       CAPTURE(number, bits);
       const bool in_block = traits.in_transaction || traits.is_exec;
-      const auto expected = refused && !in_block ? RefusalOutcome::redispatch : RefusalOutcome::pass;
-      REQUIRE(on_refusal(kind, traits) == expected);
+      for (const RouteAge age : {RouteAge::fresh, RouteAge::settled}) {
+        const bool passes_soon = kind == ServerErrorKind::no_replicas && age == RouteAge::fresh;
+        const bool again = (refused || passes_soon) && !in_block;
+        REQUIRE(on_refusal(kind, traits, age) == (again ? RefusalOutcome::redispatch : RefusalOutcome::pass));
+      }
     }
     CAPTURE(number);
     REQUIRE(is_evidence(kind) == refused);

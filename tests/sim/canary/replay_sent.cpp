@@ -6,10 +6,12 @@
 
 namespace fairlead::engine {
 
-LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking);
+LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking,
+                         BlockReplay block);
 
-LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking) {
-  const LossOutcome outcome = on_link_lost_as_designed(sent, traits, blocking);
+LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking,
+                         BlockReplay block) {
+  const LossOutcome outcome = on_link_lost_as_designed(sent, traits, blocking, block);
   return outcome == LossOutcome::uncertain && !traits.is_exec ? LossOutcome::redispatch : outcome;
 }
 
