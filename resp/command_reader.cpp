@@ -24,6 +24,7 @@ CommandResult CommandReader::read(std::string_view unread, CommandScratch& scrat
   const bool resumed = state_ != State::start;
   if (!resumed) {
     if (unread.empty()) return result;
+    if (login == LoginState::authenticated && read_plain_frame(unread, scratch, result)) return result;
     state_ = unread.front() == '*' ? State::count_header : State::inline_line;
     scratch.args.clear();
   }
@@ -53,6 +54,34 @@ CommandResult CommandReader::read(std::string_view unread, CommandScratch& scrat
   if (result.status != ReadStatus::error) result.frame_bytes = scan_;
   end_frame();
   return result;
+}
+
+// Nearly every frame: few arguments, plain headers, all of it there. It is taken in one go, without the state
+// that a frame in pieces needs: a third of the instructions. False, having changed nothing, for any other
+// frame, which is then read from its start.
+bool CommandReader::read_plain_frame(std::string_view unread, CommandScratch& scratch,
+                                     CommandResult& result) const {
+  const char* const base = unread.data();
+  const char* const end = base + std::min<std::uint64_t>(unread.size(), frame_bytes_max);
+  std::uint32_t count = 0;
+  if (*base != '*') return false;
+  const char* at = read_plain_line(base + 1, end, count);
+  if (at == nullptr || count == 0 || count > CommandScratch::plain_args_max) return false;
+  Slice* arg = scratch.plain_args.data();
+  for (const Slice* const args_end = arg + count; arg != args_end; ++arg) {
+    if (at == end || *at != '$') return false;
+    at = read_plain_line(at + 1, end, arg->size);
+    if (at == nullptr || arg->size > limits_->bulk_bytes_max) return false;
+    if (end - at < std::ptrdiff_t{arg->size} + 2) return false;
+    arg->offset = static_cast<std::uint32_t>(at - base);
+    at += arg->size + 2;
+    if (at[-2] != '\r' || at[-1] != '\n') return false;
+  }
+  result.status = ReadStatus::command;
+  result.canonical = true;
+  result.frame_bytes = static_cast<std::size_t>(at - base);
+  result.command = CommandView(base, scratch.plain_args.data(), count);
+  return true;
 }
 
 // Answers `command` when the last argument was read.

@@ -7,6 +7,7 @@
 // worker's thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,6 +41,8 @@ class CommandView {
 /// Working memory of the reader, shared by all readers of one worker. Reused, so that a frame that arrives in
 /// one piece costs no allocation.
 struct CommandScratch {
+  static constexpr std::uint32_t plain_args_max = 16;
+  std::array<Slice, plain_args_max> plain_args;  // of a frame that read_plain_frame took
   std::vector<Slice> args;
   std::string inline_text;  // unquoted arguments of an inline command; args point into it then
 };
@@ -92,6 +95,8 @@ class CommandReader {
     std::optional<std::int64_t> number;  // found: empty when the text behind the mark is no number
   };
 
+  [[nodiscard]] bool read_plain_frame(std::string_view unread, CommandScratch& scratch,
+                                      CommandResult& result) const;
   ReadStatus read_multibulk(std::string_view unread, std::vector<Slice>& args, LoginState login,
                             std::string& error);
   void take_plain_bulks(std::string_view unread, std::vector<Slice>& args, LoginState login);

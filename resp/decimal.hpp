@@ -39,11 +39,22 @@ constexpr std::int64_t announced_max = std::int64_t{1} << 48;
 /// The fast path of every header: at most nine plain digits and CRLF, all of it within [first, last). Returns
 /// the byte behind the line feed, or nullptr when the line is incomplete or in any way unusual: the slow path
 /// judges it then.
-[[nodiscard]] inline const char* read_plain_line(const char* first, const char* last, std::uint32_t& value) {
+[[nodiscard, gnu::always_inline]] inline const char* read_plain_line(const char* first, const char* last,
+                                                                     std::uint32_t& value) {
   constexpr std::ptrdiff_t digits_max = 9;
   if (last - first < 3) return nullptr;
   std::uint32_t number = static_cast<unsigned char>(*first) - std::uint32_t{'0'};
   if (number > 9) return nullptr;
+  // One digit and two are nearly all headers: a third of the instructions that the loop takes.
+  if (first[1] == '\r') {
+    value = number;
+    return first[2] == '\n' ? first + 3 : nullptr;
+  }
+  if (last - first >= 4 && first[2] == '\r' && first[3] == '\n') {
+    const std::uint32_t second = static_cast<unsigned char>(first[1]) - std::uint32_t{'0'};
+    value = number * 10 + second;
+    return number != 0 && second <= 9 ? first + 4 : nullptr;
+  }
   const char* const stop = last - first < digits_max ? last : first + digits_max;
   ++first;
   while (number != 0 && first != stop) {

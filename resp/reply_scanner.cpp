@@ -13,8 +13,6 @@ namespace {
 // Nested counts add up: their sum is kept below this, so that the counter of remaining elements cannot wrap.
 constexpr std::uint64_t remaining_max = std::uint64_t{1} << 62;
 
-constexpr std::string_view ok_reply = "+OK\r\n";
-
 // A position within a run of bytes, after memchr; `end` when there is none.
 const char* find_byte(const char* at, const char* end, char byte) {
   const void* const found = std::memchr(at, byte, static_cast<std::size_t>(end - at));
@@ -28,13 +26,8 @@ ScanResult ReplyScanner::scan(std::string_view bytes) {
   if (bytes.empty()) return {ScanStatus::need_more, 0};
   if (remaining_ == 0) {
     begin_reply();
-    // The most frequent reply to a write, in one look.
-    if (bytes.starts_with(ok_reply)) {
-      note_element('+');
-      capture(ok_reply.data() + 1, 2);
-      end_element();
-      return {ScanStatus::complete, ok_reply.size()};
-    }
+    const std::size_t size = scan_plain(bytes.data(), bytes.data() + bytes.size());
+    if (size != 0) return {ScanStatus::complete, size};
   }
 
   const char* at = bytes.data();
@@ -58,6 +51,49 @@ void ReplyScanner::begin_reply() {
   null_ = inside_ = head_taken_ = false;
   head_size_ = 0;
   error_size_ = 0;
+}
+
+// Nearly every reply, in one look and without the states that one in pieces needs: a bulk string that is
+// there as a whole, null, a small integer, +OK. Its size; 0, having changed nothing, for all others.
+std::size_t ReplyScanner::scan_plain(const char* at, const char* end) {
+  const char* const begin = at;
+  const char type = *at;
+  std::uint32_t number = 0;
+  if (type == '$') {
+    if (end - at >= 5 && std::memcmp(at, "$-1\r\n", 5) == 0) {
+      null_ = true;
+      type_ = '$';
+      remaining_ = 0;
+      return 5;
+    }
+    at = read_plain_line(at + 1, end, number);
+    if (at == nullptr || end - at < std::ptrdiff_t{number} + 2) return 0;
+    const char* const payload = at;
+    at += number;
+    if (at[0] != '\r' || at[1] != '\n') return 0;
+    // As many bytes as ever, where there are so many: a copy of fixed size needs no call.
+    if (end - payload >= std::ptrdiff_t{head_bytes_max}) {
+      std::memcpy(head_.data(), payload, head_bytes_max);
+    } else {
+      std::memcpy(head_.data(), payload, std::min<std::size_t>(number, head_bytes_max));
+    }
+    head_size_ = static_cast<std::uint8_t>(std::min<std::size_t>(number, head_bytes_max));
+    at += 2;
+  } else if (type == '+') {
+    if (end - at < 5 || std::memcmp(at, "+OK\r\n", 5) != 0) return 0;
+    std::memcpy(head_.data(), "OK", 2);
+    head_size_ = 2;
+    at += 5;
+  } else if (type == ':') {
+    at = read_plain_line(at + 1, end, number);
+    if (at == nullptr) return 0;
+    last_integer_ = number;
+  } else {
+    return 0;
+  }
+  type_ = type;
+  remaining_ = 0;
+  return static_cast<std::size_t>(at - begin);
 }
 
 // Goes on by one state. Every state but text_cr consumes at least one byte; nullptr when the bytes are not

@@ -70,6 +70,7 @@ class ReplyScanner {
   enum class Capture : std::uint8_t { none, head, error_text };
 
   void begin_reply();
+  [[nodiscard]] std::size_t scan_plain(const char* at, const char* end);
   const char* step(const char* at, const char* end);
   const char* begin_element(const char* at, const char* end);
   const char* read_number(const char* at, const char* end);

@@ -2,23 +2,6 @@
 
 namespace fairlead::engine {
 
-namespace {
-
-void enter(BackendLink& link, Request* request, std::uint64_t size) {
-  link.appended += size;
-  request->end_position = link.appended;
-  request->link = &link;
-  request->state = RequestState::in_link;
-  link.fifo.push_back(request);
-}
-
-}  // namespace
-
-void BackendLink::append(BufferPool& pool, Request* request, std::string_view frame) {
-  request->frame = out.append_copy(pool, frame);
-  enter(*this, request, frame.size());
-}
-
 void BackendLink::append(BufferPool& pool, Request* request, const Bytes& frame) {
   if (frame.size < reference_bytes_min) {
     append(pool, request, frame.view());
@@ -26,11 +9,11 @@ void BackendLink::append(BufferPool& pool, Request* request, const Bytes& frame)
   }
   request->frame = frame;
   out.append_reference(pool, frame);
-  enter(*this, request, frame.size);
+  enter(request, frame.size);
 }
 
 void BackendLink::append(Request* request) {
-  enter(*this, request, 0);
+  enter(request, 0);
 }
 
 SentState BackendLink::sent_state(const Request& request) const {

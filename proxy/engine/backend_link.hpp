@@ -54,7 +54,10 @@ struct BackendLink {
   }
 
   /// Copies a frame behind what waits to be written and puts `request` into the FIFO.
-  void append(BufferPool& pool, Request* request, std::string_view frame);
+  void append(BufferPool& pool, Request* request, std::string_view frame) {
+    request->frame = out.append_copy(pool, frame);
+    enter(request, frame.size());
+  }
   /// The same for bytes that lie in a chunk; large ones are referenced.
   void append(BufferPool& pool, Request* request, const Bytes& frame);
   /// A request without bytes (synthesise).
@@ -94,6 +97,15 @@ struct BackendLink {
 
   ListHook dirty_hook;
   ListHook pool_hook;  // the pool's list of all links
+
+ private:
+  void enter(Request* request, std::uint64_t size) {
+    appended += size;
+    request->end_position = appended;
+    request->link = this;
+    request->state = RequestState::in_link;
+    fifo.push_back(request);
+  }
 };
 
 }  // namespace fairlead::engine

@@ -34,6 +34,8 @@ class BackendPool {
 
   /// The shared link of `key`, opened when there is none. Never null; there must be a route.
   [[nodiscard]] BackendLink* shared(LinkKey key, const UserPtr& user, health::TimePoint now);
+  /// The one that shared() handed out last; null when it is not to be handed out any more.
+  [[nodiscard]] BackendLink* last_shared() const { return last_; }
   /// A link for one session: an idle one of the same key, or a new one. Null when leased_links_max are taken.
   [[nodiscard]] BackendLink* lease(LinkKey key, Session& owner, health::TimePoint now);
   /// The session is done with it and owes no reply: kept for the next lease, or closed when unclean.

@@ -342,18 +342,17 @@ void Engine::flush(BackendLink& link, TimePoint now) {
   if (!login && link.state != LinkState::ready) return;
   WriteQueue& queue = login ? link.greeting : link.out;
   while (!queue.empty()) {
-    std::array<ConstBytes, gather_max> buffers;
-    std::size_t count = queue.gather(buffers);
+    std::size_t count = queue.gather(gathered_);
     if (!login && !gate_.open() && link.hub == nullptr) {
       // Appended when the gate was open, or while the link logged in: as little dispatched as what is held.
-      count = cut(std::span(buffers.data(), count), rest_of_frame(link));
+      count = cut(std::span(gathered_.data(), count), rest_of_frame(link));
       if (count == 0) {
         if (!link.timer.armed())
           wheel_.arm(link.timer, std::max(gate_.hold_deadline(), now + TimerWheel::tick));
         break;
       }
     }
-    const WriteResult result = io_.write(link.id, std::span(buffers.data(), count));
+    const WriteResult result = io_.write(link.id, std::span(gathered_.data(), count));
     queue.consume(buffers_, result.written);
     if (!login) link.written += result.written;
     stats_.backend_bytes_out += result.written;
@@ -377,9 +376,8 @@ void Engine::flush(Session& session) {
   if (session.write_blocked) return;
   if (!session.out.empty()) session.active_at = now_;
   while (!session.out.empty()) {
-    std::array<ConstBytes, gather_max> buffers;
-    const std::size_t count = session.out.gather(buffers);
-    const WriteResult result = io_.write(session.id, std::span(buffers.data(), count));
+    const std::size_t count = session.out.gather(gathered_);
+    const WriteResult result = io_.write(session.id, std::span(gathered_.data(), count));
     session.out.consume(buffers_, result.written);
     stats_.client_bytes_out += result.written;
     if (result.status == WriteStatus::failed) {

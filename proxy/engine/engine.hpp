@@ -25,6 +25,7 @@
 //   engine_warm.cpp      links that are open before anybody needs them
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -184,7 +185,9 @@ class Engine {
                    Routing routing, health::TimePoint now);
   Handled dispatch_raw(Session& session, const resp::CommandResult& read, health::TimePoint now);
   bool may_dispatch(Session& session, health::TimePoint now, Handled* handled);
+  [[nodiscard]] BackendLink* usual_link(const Session& session) const;
   BackendLink* link_for(Session& session, RouteKind kind, health::TimePoint now);
+  void enter_flight(Session& session, BackendLink& link, Request* request);
   void prime_offset(BackendLink& link);
   void describe(Request& request, const Session& session, const resp::CommandSpec* spec,
                 const resp::CommandView& command, Routing routing);
@@ -241,8 +244,18 @@ class Engine {
   [[nodiscard]] bool authenticated_at_first() const;
   void apply_policy();
 
+  /// Replies that stand in a row in what a link received, whole and ordinary, for one session.
+  struct Row {
+    Session* session = nullptr;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+  };
+
   // engine_replies.cpp
   void on_link_bytes(BackendLink& link, const Bytes& bytes, health::TimePoint now);
+  bool join_row(Row& row, BackendLink& link, const Bytes& bytes, std::uint32_t begin, std::uint32_t size,
+                health::TimePoint now);
+  void end_row(Row& row, BackendLink& link, const Bytes& bytes);
   void on_login_reply(BackendLink& link, health::TimePoint now);
   void on_ready(BackendLink& link);
   void on_reply_part(BackendLink& link, const Bytes& part, resp::ScanStatus status, health::TimePoint now);
@@ -255,6 +268,7 @@ class Engine {
   void deliver(Session& session, Request* request, const Bytes& part);
   void pass_assembly(BackendLink& link, Session& session);
   void answered(Session& session, Request* request);
+  void after_answer(Session& session);
   void apply_answer(BackendLink& link, Session& session, Request& request);
   void complete_synthesised(BackendLink& link);
   [[nodiscard]] static bool held_before(const Session& session, const Request* request);
@@ -393,8 +407,9 @@ class Engine {
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
   resp::CommandScratch command_scratch_;
-  std::string text_;       // replies and frames made here
-  health::TimePoint now_;  // of the last event
+  std::array<ConstBytes, gather_max> gathered_;  // here, so that it is not zeroed for each write
+  std::string text_;                             // replies and frames made here
+  health::TimePoint now_;                        // of the last event
   health::TimePoint last_signal_{};
   bool closed_by_reply_ = false;  // the gate was closed because of an error reply
   health::TimePoint

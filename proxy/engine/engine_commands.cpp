@@ -106,6 +106,11 @@ void Engine::pump(Session& session, TimePoint now) {
 Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read, TimePoint now) {
   const CommandView& command = read.command;
   const resp::CommandSpec* spec = table_->find(command);
+  if (spec != nullptr && is_plainly_shared(*spec, session.mode) && session.subscriber == nullptr &&
+      !pause_.active()) {
+    session.last_command = spec;
+    return dispatch(session, spec, read, {RouteKind::shared}, now);
+  }
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
   const bool depends = id == CommandId::multi || (spec != nullptr && spec->affinity == resp::Affinity::local);
   const bool hub_decides = session.subscriber != nullptr && !session.subscriber->pending.empty();

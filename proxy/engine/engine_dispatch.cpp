@@ -27,6 +27,17 @@ bool is_about_scripts(CommandId id) {
          id == CommandId::script_flush;
 }
 
+bool has_name_of_script(const resp::CommandSpec& spec) {
+  return spec.name.starts_with("eval") || spec.name.starts_with("fcall");
+}
+
+/// Its errors are in the words of the script's author.
+inline bool is_script(const resp::CommandSpec& spec) {
+  constexpr std::uint32_t of_scripts =
+      resp::command_flag::no_mandatory_keys | resp::command_flag::movable_keys;
+  return (spec.flags & of_scripts) == of_scripts && has_name_of_script(spec);
+}
+
 /// What the server has in its queue since MULTI, as far as CLIENT LIST and CLIENT PAUSE want to know.
 void note_queued(SessionMode& mode, const resp::CommandSpec* spec, const CommandView& command) {
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
@@ -103,7 +114,7 @@ void Engine::give_up_hold(Session& session) {
 Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec,
                                  const resp::CommandResult& read, Routing routing, TimePoint now) {
   Handled handled = Handled::consumed;
-  if (!may_dispatch(session, now, &handled)) {
+  if (gate_.verdict(now) != GateVerdict::dispatch && !may_dispatch(session, now, &handled)) [[unlikely]] {
     const bool ends_block =
         spec != nullptr && (spec->id == CommandId::exec || spec->id == CommandId::discard);
     if (handled == Handled::consumed && ends_block && session.mode.in_multi) {
@@ -118,13 +129,16 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
     return handled;
   }
   if (read.frame_bytes >= bulk_bytes_min) become_heavy(session);
-  if (!locate_redirect(session, spec, read.command, now)) return Handled::wait;
-  BackendLink* link = link_for(session, routing.kind, now);
+  const CommandId id = spec != nullptr ? spec->id : CommandId::other;
+  if (id == CommandId::client_tracking && !locate_redirect(session, spec, read.command, now)) {
+    return Handled::wait;
+  }
+  BackendLink* link = routing.kind == RouteKind::shared ? usual_link(session) : nullptr;
+  if (link == nullptr) link = link_for(session, routing.kind, now);
   if (link == nullptr) return Handled::wait;
   if (session.mode.block_lost) begin_block_again(session, *link);
 
-  const bool waits_for_replicas =
-      spec != nullptr && (spec->id == CommandId::wait || spec->id == CommandId::waitaof);
+  const bool waits_for_replicas = id == CommandId::wait || id == CommandId::waitaof;
   // In a block it would be queued with the rest; there WAIT does not wait, and EXEC answers it.
   if (waits_for_replicas && link->leased && !session.mode.in_multi) prime_offset(*link);
   Request* request = slab_.take();
@@ -133,6 +147,16 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   describe(*request, session, spec, read.command, routing);
   if (request->traits.blocking) request->dispatched_at = now;
   telemetry_.begin(*request, session, spec, read.command, now);
+  if (request->plain) {
+    if (read.canonical && read.frame_bytes < reference_bytes_min) {
+      link->append(buffers_, request, session.in.unread().substr(0, read.frame_bytes));
+    } else {
+      append_frame(session, *link, request, read);
+    }
+    enter_flight(session, *link, request);
+    ++stats_.commands_shared;
+    return Handled::consumed;
+  }
   if (request->traits.is_exec && session.extras_or_null() != nullptr) {
     // Taken along now: the next block may have a SELECT of its own before this one is answered.
     request->select_db = std::exchange(session.extras().transaction_db, -1);
@@ -143,9 +167,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   if (request->id != CommandId::client_tracking || !append_tracking(session, *link, request, read.command)) {
     append_frame(session, *link, request, read);
   }
-  session.slots.push_back(request);
-  ++session.in_flight;
-  session.link_in_use = link->id;
+  enter_flight(session, *link, request);
   note_mode(session, *request, routing);
   if (session.mode.in_multi && request->id == CommandId::client_setname && is_client_name(read.command[2])) {
     session.extras().transaction_name = read.command[2];
@@ -158,8 +180,14 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
   } else {
     ++stats_.commands_shared;
   }
-  mark_dirty(*link);
   return Handled::consumed;
+}
+
+void Engine::enter_flight(Session& session, BackendLink& link, Request* request) {
+  session.slots.push_back(request);
+  ++session.in_flight;
+  session.link_in_use = link.id;
+  mark_dirty(link);
 }
 
 /// WAIT compares with the replication offset after the last command of its own connection, which is 0 on a
@@ -183,13 +211,18 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
   const CommandId id = spec->id;
   request.id = id;
   RequestClass& traits = request.traits;
+  // Without a lease there is no block either.
+  if (id == CommandId::other && routing.kind == RouteKind::shared) {
+    traits.repeatable = spec->is_repeatable;
+    traits.script = is_script(*spec);
+    request.plain = !request.silent;
+    return;
+  }
   traits.repeatable = resp::is_repeatable(spec);
   traits.blocking =
       routing.lease == LeaseSpan::one_reply &&
       (spec->is(resp::command_flag::blocking) || id == CommandId::wait || id == CommandId::waitaof);
-  traits.script = spec->is(resp::command_flag::no_mandatory_keys) &&
-                  spec->is(resp::command_flag::movable_keys) &&
-                  (spec->name.starts_with("eval") || spec->name.starts_with("fcall"));
+  traits.script = is_script(*spec);
   traits.is_exec = id == CommandId::exec && session.mode.in_multi;
   traits.in_transaction = session.mode.in_multi && !traits.is_exec;
   request.ends_watch = traits.is_exec && session.mode.watching;

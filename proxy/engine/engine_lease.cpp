@@ -8,6 +8,18 @@ namespace fairlead::engine {
 using health::TimePoint;
 using resp::CommandId;
 
+/// The shared link that was asked for last, when a command of `session` may go there at once: what link_for()
+/// answers nearly always. Null: it must decide.
+BackendLink* Engine::usual_link(const Session& session) const {
+  BackendLink* link = pool_.last_shared();
+  if (link == nullptr || session.lease != nullptr || session.mode.pinned) return nullptr;
+  const bool light = session.known_light && !session.heavy;
+  const bool asks_for_few = session.in_flight < window_min || link->weight.bytes() < bulk_bytes_min;
+  const bool free = session.in_flight == 0 || session.link_in_use == link->id;
+  const bool room = link->backlog() <= options_.limits.link_backlog_bytes_max;
+  return light && asks_for_few && free && room && link->key == key_of(session) ? link : nullptr;
+}
+
 BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
   const LinkKey key = key_of(session);
   if (session.lease != nullptr) {

@@ -29,12 +29,13 @@ bool is_confirmation(std::string_view head) {
 }  // namespace
 
 void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now) {
-  const std::string_view all = bytes.view();
-  link.received += all.size();
+  const char* const all = bytes.view().data();
+  link.received += bytes.size;
   std::uint32_t position = 0;
-  while (position < all.size() && link.state != LinkState::closed) {
-    const Bytes rest{bytes.chunk, position, bytes.size - position};
+  Row row;
+  while (position < bytes.size && link.state != LinkState::closed) {
     if (link.owner != nullptr && link.owner->mode.raw && link.state == LinkState::ready) {
+      const Bytes rest{bytes.chunk, position, bytes.size - position};
       link.owner->out.append(buffers_, rest);
       if (link.owner->subscriber != nullptr && !follow_raw(link, rest.view())) {
         on_unexpected(link, now);
@@ -44,9 +45,16 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
       check_output(*link.owner);
       return;
     }
-    const resp::ScanResult scan = link.scanner.scan(rest.view());
-    const Bytes part{bytes.chunk, position, static_cast<std::uint32_t>(scan.consumed)};
-    position += part.size;
+    const bool begins = link.scanner.at_boundary();
+    const resp::ScanResult scan = link.scanner.scan({all + position, bytes.size - position});
+    const auto size = static_cast<std::uint32_t>(scan.consumed);
+    if (begins && scan.status == ScanStatus::complete && join_row(row, link, bytes, position, size, now)) {
+      position += size;
+      continue;
+    }
+    if (row.session != nullptr) end_row(row, link, bytes);
+    const Bytes part{bytes.chunk, position, size};
+    position += size;
     if (scan.status == ScanStatus::malformed) {
       on_unexpected(link, now);
       return;
@@ -61,7 +69,48 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
       on_reply_part(link, part, scan.status, now);
     }
   }
+  if (row.session != nullptr) end_row(row, link, bytes);
   if (!reply_waiters_.empty() && !link.leased) wake_reply_waiters(link);
+}
+
+/// Of a reply that has arrived as a whole: when nothing is asked of it, and its client waits for it next, it
+/// only counts, and leaves with its neighbours. What is done once for a row is not done for each command of a
+/// pipeline.
+bool Engine::join_row(Row& row, BackendLink& link, const Bytes& bytes, std::uint32_t begin,
+                      std::uint32_t size, TimePoint now) {
+  Request* request = link.fifo.front();
+  if (request == nullptr || !request->plain || link.leased || link.state != LinkState::ready) return false;
+  Session* session = request->session;
+  const bool ordinary = session != nullptr && session->slots.front() == request && session->held == 0 &&
+                        session->subscriber == nullptr && !session->mode.raw && request->reply.empty() &&
+                        !link.scanner.is_error() && !link.scanner.is_push() && size < reference_bytes_min;
+  if (!ordinary) return false;
+  if (row.session != session) {
+    if (row.session != nullptr) end_row(row, link, bytes);
+    row = {session, begin, begin};
+  }
+  row.end += size;
+  link.weight.on_reply(size);
+  link.fifo.pop_front();
+  ++stats_.replies;
+  session->reply_bytes = size;
+  telemetry_.end(*request, *session, ReplyKind::value, *table_, now);
+  session->slots.pop_front();
+  slab_.give_back(buffers_, request);
+  FAIRLEAD_CHECK(session->in_flight > 0);
+  --session->in_flight;
+  note_weight(*session);
+  return true;
+}
+
+void Engine::end_row(Row& row, BackendLink& link, const Bytes& bytes) {
+  Session& session = *row.session;
+  row.session = nullptr;
+  session.out.append(buffers_, Bytes{bytes.chunk, row.begin, row.end - row.begin});
+  session.held_since = {};
+  if (!session.slots.empty()) session.flush_slots(buffers_, slab_);
+  after_answer(session);
+  if (link.busy() && link.fifo.front()->kind == RequestKind::synthesise) complete_synthesised(link);
 }
 
 void Engine::on_unexpected(BackendLink& link, TimePoint now) {
@@ -386,12 +435,15 @@ void Engine::answered(Session& session, Request* request) {
   note_weight(session);
   session.held_since = {};
   if (session.slots.front() == request) session.flush_slots(buffers_, slab_);
+  after_answer(session);
+}
+
+/// Once for all replies that came together.
+void Engine::after_answer(Session& session) {
   mark_dirty(session);
   if (session.in_flight == 0) {
-    end_lease_if_free(session);
-    if (session.wait == Wait::drain) {
-      wake(session, Wait::drain);
-    }
+    if (session.lease != nullptr) end_lease_if_free(session);
+    if (session.wait == Wait::drain) wake(session, Wait::drain);
   }
   if (session.wait == Wait::depth &&
       session.slots.size() <= std::min(options_.limits.pipeline_depth_max, session.window) / 2) {

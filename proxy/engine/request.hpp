@@ -58,20 +58,24 @@ enum class ReplyOverride : std::uint8_t {
   exec_abort,  // EXEC after a command of the block was refused here
 };
 
-struct Request {
-  Request* next_slot = nullptr;
-  Request* next_in_fifo = nullptr;
+/// All that a request starts anew with when it is recycled, in one piece, so that nothing of an earlier
+/// command stays behind and that forgetting it is a few wide stores.
+struct RequestFacts {
   Session* session = nullptr;
-  BackendLink* link = nullptr;     // in_link only
-  Bytes frame;                     // what was sent, kept until the reply came
-  WriteQueue reply;                // parked: an answer whose turn has not come, or an error not judged yet
-  std::uint64_t end_position = 0;  // in the link's byte stream; the frame ends before it
+  BackendLink* link = nullptr;        // in_link only
+  CommandMeter* meter = nullptr;      // where it is counted when its reply came
+  std::uint64_t end_position = 0;     // in the link's byte stream; the frame ends before it
+  std::uint64_t refused_serial = 0;   // the route whose server has refused it before
+  std::int64_t select_db = -1;        // SELECT: the database when it succeeds
+  health::TimePoint dispatched_at{};  // blocking commands: its timeout runs since then
+  health::TimePoint started{};        // when its client began to wait for it
   std::uint32_t frames_expected =
       1;  // SUBSCRIBE family: confirmations to come; 0 = known when it is at the front
   RequestKind kind = RequestKind::forward;
   RequestState state = RequestState::held;
   resp::CommandId id = resp::CommandId::other;
   RequestClass traits;
+  bool plain = false;            // nothing is asked of its reply but whether it is an error
   bool on_lease = false;         // belongs on the session's leased link
   bool silent = false;           // CLIENT REPLY: its reply is dropped
   bool adds_info = false;        // INFO: the server's reply is collected whole, since we change it
@@ -81,11 +85,13 @@ struct Request {
   bool ends_watch = false;       // EXEC of a block behind a WATCH: on another link it must fail
   bool lacked_replicas = false;  // refused with NOREPLICAS by a fresh route; that reply is kept
   ReplyOverride override_reply = ReplyOverride::none;
-  std::uint64_t refused_serial = 0;   // the route whose server has refused it before
-  std::int64_t select_db = -1;        // SELECT: the database when it succeeds
-  health::TimePoint dispatched_at{};  // blocking commands: its timeout runs since then
-  CommandMeter* meter = nullptr;      // where it is counted when its reply came
-  health::TimePoint started{};        // when its client began to wait for it
+};
+
+struct Request : RequestFacts {
+  Request* next_slot = nullptr;
+  Request* next_in_fifo = nullptr;
+  Bytes frame;       // what was sent, kept until the reply came
+  WriteQueue reply;  // parked: an answer whose turn has not come, or an error not judged yet
 };
 
 /// A singly linked queue through a member of the element.
@@ -145,11 +151,30 @@ class RequestSlab {
   RequestSlab& operator=(const RequestSlab&) = delete;
   ~RequestSlab();
 
-  [[nodiscard]] Request* take();
-  void give_back(BufferPool& pool, Request* request);
+  [[nodiscard]] Request* take() {
+    if (free_ == nullptr) [[unlikely]]
+      grow();
+    Request* request = free_;
+    free_ = request->next_slot;
+    request->next_slot = nullptr;
+    ++in_use_;
+    return request;
+  }
+  void give_back(BufferPool& pool, Request* request) {
+    request->reply.clear(pool);
+    request->frame = Bytes{};
+    static constexpr RequestFacts fresh;
+    static_cast<RequestFacts&>(*request) = fresh;
+    request->next_in_fifo = nullptr;
+    request->next_slot = free_;
+    free_ = request;
+    --in_use_;
+  }
   [[nodiscard]] std::size_t in_use() const { return in_use_; }
 
  private:
+  void grow();
+
   Request* free_ = nullptr;
   std::vector<Request*> blocks_;
   std::size_t in_use_ = 0;

@@ -51,4 +51,11 @@ struct Routing {
 [[nodiscard]] Routing route(const resp::CommandSpec* spec, const resp::CommandView& command,
                             const SessionMode& mode);
 
+/// Where nearly all commands go: to a shared link, and their reply to the client, with nothing else to think
+/// of. When this says so, route() says the same, with ten times the work.
+[[nodiscard]] inline bool is_plainly_shared(const resp::CommandSpec& spec, const SessionMode& mode) {
+  return spec.id == resp::CommandId::other && spec.affinity == resp::Affinity::shared &&
+         spec.lease == resp::LeaseSpan::none && mode.is_plain();
+}
+
 }  // namespace fairlead::engine

@@ -37,6 +37,10 @@ struct SessionMode {
   bool reply_skip_next = false;     // and the next one's
   std::uint32_t queued = 0;         // commands in the block, for CLIENT LIST
 
+  /// Nothing that the session is in the middle of changes where an ordinary command goes.
+  [[nodiscard]] bool is_plain() const {
+    return authenticated && !in_multi && !subscribed && !in_hub && !raw && !has_lease && !pinned;
+  }
   /// The reply of the command at hand is dropped.
   [[nodiscard]] bool silent() const { return reply_off || reply_skip; }
   void end_command() {

@@ -98,8 +98,7 @@ void Telemetry::forget_specs() {
   last_meter_ = nullptr;
 }
 
-CommandMeter& Telemetry::meter_of(const resp::CommandSpec* spec) {
-  if (spec == last_spec_ && last_meter_ != nullptr) return *last_meter_;
+CommandMeter& Telemetry::find_meter(const resp::CommandSpec* spec) {
   CommandMeter*& meter = by_spec_[spec];
   // Clients cannot make meters at will: all unknown commands share one.
   if (meter == nullptr) meter = &meter_named(spec == nullptr ? "unknown" : spec->name, spec);

@@ -111,7 +111,10 @@ class Telemetry {
   [[nodiscard]] TelemetrySnapshot snapshot() const;
 
  private:
-  CommandMeter& meter_of(const resp::CommandSpec* spec);
+  CommandMeter& meter_of(const resp::CommandSpec* spec) {
+    return spec == last_spec_ && last_meter_ != nullptr ? *last_meter_ : find_meter(spec);
+  }
+  CommandMeter& find_meter(const resp::CommandSpec* spec);
   CommandMeter& meter_named(const std::string& name, const resp::CommandSpec* spec);
   void sample_key(const resp::CommandSpec* spec, const resp::CommandView& command, health::TimePoint now);
   void look_closer(const Request& request, const Session& session, const resp::CommandTable& table,

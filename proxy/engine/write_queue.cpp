@@ -42,24 +42,14 @@ WriteQueue::~WriteQueue() {
   FAIRLEAD_CHECK(head_ == nullptr);
 }
 
-Bytes WriteQueue::append_copy(BufferPool& pool, std::string_view bytes) {
-  const bool fits = tail_ != nullptr && tail_->open && tail_->chunk->used == tail_->end &&
-                    tail_->chunk->capacity - tail_->end >= bytes.size();
-  if (!fits) {
-    // The first chunk of a queue is small, since most queues hold one short reply; the next ones are larger.
-    const std::size_t room = size_ == 0 ? ChunkPool::small_bytes : ChunkPool::medium_bytes;
-    Segment* segment = pool.take_segment();
-    segment->chunk = ChunkRef(pool.chunks.take(bytes.size() > room ? bytes.size() : room));
-    segment->begin = segment->end = 0;
-    segment->open = true;
-    push(segment);
-  }
-  const std::uint32_t offset = tail_->end;
-  std::memcpy(tail_->chunk->data() + offset, bytes.data(), bytes.size());
-  tail_->end += static_cast<std::uint32_t>(bytes.size());
-  tail_->chunk->used = tail_->end;
-  size_ += bytes.size();
-  return {tail_->chunk, offset, static_cast<std::uint32_t>(bytes.size())};
+void WriteQueue::open_segment(BufferPool& pool, std::size_t size) {
+  // The first chunk of a queue is small, since most queues hold one short reply; the next ones are larger.
+  const std::size_t room = size_ == 0 ? ChunkPool::small_bytes : ChunkPool::medium_bytes;
+  Segment* segment = pool.take_segment();
+  segment->chunk = ChunkRef(pool.chunks.take(size > room ? size : room));
+  segment->begin = segment->end = 0;
+  segment->open = true;
+  push(segment);
 }
 
 void WriteQueue::append_reference(BufferPool& pool, const Bytes& bytes) {
@@ -76,14 +66,6 @@ void WriteQueue::append_reference(BufferPool& pool, const Bytes& bytes) {
   segment->end = bytes.offset + bytes.size;
   segment->open = false;
   push(segment);
-}
-
-void WriteQueue::append(BufferPool& pool, const Bytes& bytes) {
-  if (bytes.size >= reference_bytes_min) {
-    append_reference(pool, bytes);
-  } else if (bytes.size != 0) {
-    append_copy(pool, bytes.view());
-  }
 }
 
 void WriteQueue::splice(BufferPool& pool, WriteQueue& other) {
@@ -155,11 +137,6 @@ void WriteQueue::consume(BufferPool& pool, std::uint64_t size) {
     pop(pool);
   }
   if (size_ == 0) clear(pool);
-}
-
-void WriteQueue::clear(BufferPool& pool) {
-  while (head_ != nullptr) pop(pool);
-  size_ = 0;
 }
 
 void WriteQueue::push(Segment* segment) {

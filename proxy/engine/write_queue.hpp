@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -59,11 +60,27 @@ class WriteQueue {
   [[nodiscard]] std::size_t segments() const;
 
   /// Copies `bytes`, which will lie in one piece, and returns where.
-  Bytes append_copy(BufferPool& pool, std::string_view bytes);
+  Bytes append_copy(BufferPool& pool, std::string_view bytes) {
+    if (!fits(bytes.size())) [[unlikely]]
+      open_segment(pool, bytes.size());
+    const std::uint32_t offset = tail_->end;
+    const auto size = static_cast<std::uint32_t>(bytes.size());
+    std::memcpy(tail_->chunk->data() + offset, bytes.data(), bytes.size());
+    tail_->end += size;
+    tail_->chunk->used = tail_->end;
+    size_ += size;
+    return {tail_->chunk, offset, size};
+  }
   /// Refers to `bytes`.
   void append_reference(BufferPool& pool, const Bytes& bytes);
   /// Copies or refers, by reference_bytes_min.
-  void append(BufferPool& pool, const Bytes& bytes);
+  void append(BufferPool& pool, const Bytes& bytes) {
+    if (bytes.size >= reference_bytes_min) {
+      append_reference(pool, bytes);
+    } else if (bytes.size != 0) {
+      append_copy(pool, bytes.view());
+    }
+  }
   /// Moves all of `other` behind this queue's bytes.
   void splice(BufferPool& pool, WriteQueue& other);
 
@@ -74,9 +91,18 @@ class WriteQueue {
   void consume(BufferPool& pool, std::uint64_t size);
   /// All of it in one piece; the queue is empty then.
   [[nodiscard]] std::string take_all(BufferPool& pool);
-  void clear(BufferPool& pool);
+  void clear(BufferPool& pool) {
+    while (head_ != nullptr) pop(pool);
+    size_ = 0;
+  }
 
  private:
+  /// So many bytes can be copied behind the last ones.
+  [[nodiscard]] bool fits(std::size_t size) const {
+    return tail_ != nullptr && tail_->open && tail_->chunk->used == tail_->end &&
+           tail_->chunk->capacity - tail_->end >= size;
+  }
+  void open_segment(BufferPool& pool, std::size_t size);
   void push(Segment* segment);
   void pop(BufferPool& pool);
 

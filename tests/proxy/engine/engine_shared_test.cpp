@@ -275,3 +275,57 @@ TEST_CASE("an unreadable answer closes the link; what was outstanding is judged 
   const ConnId next = world.log_in();
   CHECK(world.got(next) == Strings{"GET a"});
 }
+
+TEST_CASE("replies in a row go out as they came, whatever stands between them") {
+  const Chunking chunking = GENERATE(Chunking::whole, Chunking::single_bytes);
+  ReadyWorld world({}, chunking);
+  const ConnId first = world.light_client();
+  const ConnId second = world.light_client();
+  world.feed(first, "GET a\r\nGET b\r\nPING\r\nGET c\r\nCLIENT REPLY SKIP\r\nGET d\r\nINCR e\r\n");
+  world.feed(second, "GET f\r\nSET g 1\r\n");
+  world.feed(first, "LPUSH h 1\r\nGET i\r\nGET j\r\n");
+  CHECK(world.got(world.shared).size() == 10);
+  const std::string error = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+  const std::string large = "$20000\r\n" + std::string(20000, 'x') + "\r\n";
+  world.feed(world.shared,
+             "$1\r\na\r\n$-1\r\n$1\r\nc\r\n$1\r\nd\r\n:-5\r\n"
+             "$0\r\n\r\n+OK\r\n" +
+                 error + large + "$1\r\nj\r\n");
+  CHECK(world.take(first) == "$1\r\na\r\n$-1\r\n+PONG\r\n$1\r\nc\r\n:-5\r\n" + error + large + "$1\r\nj\r\n");
+  CHECK(world.take(second) == "$0\r\n\r\n+OK\r\n");
+  const Stats& stats = world.engine.stats();
+  CHECK(stats.error_replies == 1);
+  CHECK(stats.commands_shared == stats.replies);
+  // Both go on.
+  world.feed(first, "GET k\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET k"});
+  world.feed(world.shared, "$1\r\nk\r\n");
+  CHECK(world.take(first) == "$1\r\nk\r\n");
+}
+
+TEST_CASE("a row that ends in the middle of a reply is finished later") {
+  ReadyWorld world;
+  const ConnId client = world.light_client();
+  world.feed(client, "GET a\r\nGET b\r\nGET c\r\n");
+  world.feed(world.shared, "$1\r\na\r\n$5\r\nbb");
+  CHECK(world.take(client) == "$1\r\na\r\n$5\r\nbb");
+  world.feed(world.shared, "bbb\r\n$1\r\nc\r\n");
+  CHECK(world.take(client) == "bbb\r\n$1\r\nc\r\n");
+}
+
+TEST_CASE("a client that goes away within a row takes nobody with it") {
+  EngineOptions options;
+  options.limits.output_buffer_bytes_max = 100;
+  ReadyWorld world(options);
+  const ConnId greedy = world.light_client();
+  const ConnId other = world.light_client();
+  const std::string value = "$60\r\n" + std::string(60, 'v') + "\r\n";
+  world.feed(greedy, "GET a\r\nGET b\r\nGET c\r\n");
+  world.feed(other, "GET d\r\n");
+  world.feed(greedy, "GET e\r\n");
+  world.feed(other, "GET f\r\n");
+  world.feed(world.shared, value + value + value + "$1\r\nd\r\n" + value + "$1\r\nf\r\n");
+  CHECK_FALSE(world.io.at(greedy).open);
+  CHECK(world.engine.stats().output_buffer_closed == 1);
+  CHECK(world.take(other) == "$1\r\nd\r\n$1\r\nf\r\n");
+}

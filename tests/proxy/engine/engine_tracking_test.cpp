@@ -54,6 +54,22 @@ TEST_CASE("a client that tracks keeps its link and hears invalidations between r
   }
 }
 
+TEST_CASE("what one client's request was about stays with it") {
+  TrackingWorld world;
+  const ConnId other = world.World::client();
+  world.feed(other, "HELLO 3\r\nCLIENT TRACKING ON\r\n");
+  const ConnId other_link = world.log_in();
+  world.feed(other_link, "+OK\r\n");
+  world.feed(other, "CLIENT TRACKING OFF\r\n");
+  world.feed(other_link, "+OK\r\n");
+  // This command's request is the same object, used again.
+  world.take(world.link);
+  world.feed(world.client, "GET a\r\n");
+  world.feed(world.link, "$1\r\n1\r\n");
+  world.feed(world.client, "GET b\r\n");
+  CHECK(world.got(world.link) == Strings{"GET a", "GET b"});  // it still tracks, on its own link
+}
+
 TEST_CASE("an invalidation waits for the replies that the server gave before it") {
   TrackingWorld world;
   world.io.peers = 1;

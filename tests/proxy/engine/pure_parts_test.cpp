@@ -32,6 +32,37 @@ RouteKind routed(const std::vector<std::string>& args, const SessionMode& mode) 
 
 }  // namespace
 
+TEST_CASE("the short way to a shared link is taken by nothing that has another way") {
+  std::size_t plain = 0;
+  const auto judge = [&plain](const resp::CommandSpec& spec, const std::vector<std::string>& args) {
+    const Command command(args);
+    for (unsigned bits = 0; bits < 128; ++bits) {
+      SessionMode mode;
+      mode.authenticated = (bits & 1U) != 0;
+      mode.in_multi = (bits & 2U) != 0;
+      mode.subscribed = (bits & 4U) != 0;
+      mode.in_hub = (bits & 8U) != 0;
+      mode.raw = (bits & 16U) != 0;
+      mode.has_lease = (bits & 32U) != 0;
+      mode.pinned = (bits & 64U) != 0;
+      if (!is_plainly_shared(spec, mode)) continue;
+      ++plain;
+      const Routing routing = route(&spec, command.view, mode);
+      INFO(spec.name);
+      CHECK(routing.kind == RouteKind::shared);
+      CHECK(routing.lease == resp::LeaseSpan::none);
+    }
+  };
+  for (const resp::CommandSpec& spec : resp::CommandTable::built_in()->commands()) {
+    judge(spec, {spec.name});
+    judge(spec, {spec.name, "a", "b"});
+    for (const resp::CommandSpec& sub : spec.subcommands) {
+      judge(sub, {spec.name, sub.name.substr(spec.name.size() + 1)});
+    }
+  }
+  CHECK(plain > 200);  // most commands are
+}
+
 TEST_CASE("routes by what the session is in the middle of") {
   SessionMode plain;
   plain.authenticated = true;
