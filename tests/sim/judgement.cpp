@@ -153,15 +153,19 @@ void World::note_disconnect(std::size_t client, HostId proxy, const std::string&
 }
 
 void World::check_hold_over(HostId proxy, TimePoint said_at) {
+  if (now() - said_at >= options_.engine.limits.hold_max || hold_is_over(proxy)) return;
+  fail("I6: MASTERDOWN before the hold time is over");
+}
+
+bool World::hold_is_over(HostId proxy) const {
   const auto hold = options_.engine.limits.hold_max;
-  if (now() - said_at >= hold) return;
   for (const auto& model : proxies_) {
     if (model->host() != proxy) continue;
     for (const auto& worker : model->workers()) {
-      if (worker->engine().stats().hold_overflows > 0 || worker->closed_for(hold, now())) return;
+      if (worker->engine().stats().hold_overflows > 0 || worker->closed_for(hold, now())) return true;
     }
   }
-  fail("I6: MASTERDOWN before the hold time is over");
+  return false;
 }
 
 // --- From time to time

@@ -75,11 +75,10 @@ void RedisNode::cron() {
 
 void RedisNode::become_master() {
   if (!alive_) return;
-  if (master_) {
-    role_since_ = world_.now();
-    world_.note_promotion(index_);
-  }
+  const bool promoted = master_.has_value();
+  if (promoted) role_since_ = world_.now();
   master_.reset();
+  if (promoted) world_.note_promotion(index_);
   link_up_ = false;
   ++link_;
   kill_clients();

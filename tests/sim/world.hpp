@@ -90,6 +90,8 @@ class World {
   void check_authority(HostId proxy, std::size_t server, const health::Topology& topology);
   void remember(std::size_t proxy, const health::Remembered& memory) { memories_[proxy] = memory; }
   void check_hold_over(HostId proxy, TimePoint said_at);
+  /// A worker of the proxy may have given up waiting for a master lately.
+  [[nodiscard]] bool hold_is_over(HostId proxy) const;
   void note_mishap(Milliseconds length, std::string what);
 
  private:
