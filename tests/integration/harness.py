@@ -145,7 +145,8 @@ class RedisServer:
         self.config = pathlib.Path(directory) / f"{name}.conf"
         lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {directory}", *settings]
         if not sentinel:
-            lines += ['save ""', f"dbfilename {name}.rdb", "repl-diskless-sync-delay 0", "enable-debug-command yes"]
+            lines += ['save ""', f"dbfilename {name}.rdb", f"appenddirname {name}.aof", "repl-diskless-sync-delay 0",
+                      "enable-debug-command yes"]
         if password:
             lines += [f"requirepass {password}", f"masterauth {password}"]
         self.config.write_text("\n".join(lines) + "\n")
