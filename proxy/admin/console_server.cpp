@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-#include "proxy/socket_options.hpp"
+#include "proxy/socket_names.hpp"
 #include "resp/writer.hpp"
 
 namespace fairlead::proxy {
@@ -158,7 +158,7 @@ void ConsoleServer::accept(int descriptor, ListenKind kind) {
     ::close(descriptor);
     return;
   }
-  std::make_shared<Connection>(std::move(socket), shared_, peer_name(descriptor))->read();
+  std::make_shared<Connection>(std::move(socket), shared_, names_of_socket(descriptor).address)->read();
 }
 
 void ConsoleServer::stop() {
