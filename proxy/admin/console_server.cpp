@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "proxy/socket_names.hpp"
+#include "proxy/socket_options.hpp"
 #include "resp/writer.hpp"
 
 namespace fairlead::proxy {
