@@ -49,7 +49,7 @@ HEALTH_CORE = Layer("health core", ("resp/", "health/"))
 HEALTH_SHELLS = Layer("health shell", ("resp/", "health/"), pure=False)
 ENGINE = Layer("engine", ("resp/", "health/topology.hpp", "health/signal.hpp", "health/options.hpp", "proxy/engine/"),
                ("boost/container_hash/", "boost/intrusive/", "boost/unordered/", "boost/unordered_", "boost/uuid/detail/sha1"))
-VRRP_CORE = Layer("vrrp core", ("vrrp/",))
+VRRP_CORE = Layer("vrrp core", ("vrrp/",), ("arpa/inet.h", "netinet/in.h"))  # which read addresses
 VRRP_SHELLS = Layer("vrrp shell", ("vrrp/",), pure=False)
 PROXY = Layer("proxy", ("resp/", "health/", "vrrp/", "proxy/"), pure=False)
 SIMULATION = Layer("simulation", ("resp/", "health/", "proxy/engine/", "tests/sim/"), ("catch2/", "boost/unordered"))
