@@ -232,6 +232,7 @@ class Engine {
   [[nodiscard]] const Request* judge_blocks(const BackendLink& link);
   void begin_block_again(Session& session, BackendLink& link);
   void give_up_block(Session& session);
+  void abandon_block(Session& session);
   [[nodiscard]] static bool carries_block(const BackendLink& link);
 
   // engine_login.cpp

@@ -120,9 +120,9 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
     if (handled == Handled::consumed && ends_block && session.mode.in_multi) {
       // It was answered, so for its client the block is over; on the link it is still open, and what comes
       // next would be queued there.
-      session.extras().block.whole = false;
       if (session.lease != nullptr) lose(*session.lease, now);
-      forget_kept(session);
+      if (session.ending == Ending::now) return handled;
+      abandon_block(session);
       session.mode.in_multi = session.mode.transaction_lost = session.mode.transaction_refused = false;
       session.mode.watch_lost = false;
     }

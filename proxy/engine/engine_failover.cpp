@@ -19,8 +19,6 @@ constexpr std::string_view uncertain_text =
     "UNCERTAIN fairlead: the connection to the master was lost after the command was sent; it may or may not "
     "have been "
     "executed";
-constexpr std::string_view transaction_text =
-    "ERR fairlead: the connection to the master was lost inside this transaction";
 
 /// After an error reply closed the gate for nothing, others are not believed for so long: no client may stop
 /// all others again and again with a reply that only looks like a failover.

@@ -117,6 +117,38 @@ bool Engine::carries_block(const BackendLink& link) {
   return false;
 }
 
+/// The end of an open block was refused: what is held of it must not be said on the next link, where nobody
+/// would end it. An earlier block may be held before it, which is said again whole.
+void Engine::abandon_block(Session& session) {
+  bool kept_is_of_another = false;
+  Request* first = nullptr;
+  for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
+    if (!in_block(*r) || r->state == RequestState::answered) continue;
+    if (ends_block(*r)) {
+      kept_is_of_another = true;
+      first = nullptr;
+    } else if (first == nullptr) {
+      first = r;
+    }
+  }
+  for (Request* r = first; r != nullptr; r = r->next_slot) {
+    if (!in_block(*r) || r->state != RequestState::held) continue;
+    text_.clear();
+    if (r->id == CommandId::multi) {
+      resp::append_simple(text_, "OK");
+    } else {
+      resp::append_error(text_, transaction_text);
+    }
+    r->reply.clear(buffers_);
+    r->reply.append_copy(buffers_, text_);
+    r->state = RequestState::answered;
+    --session.held;
+  }
+  if (!kept_is_of_another) forget_kept(session);
+  session.flush_slots(buffers_, slab_);
+  mark_dirty(session);
+}
+
 /// A client was told that its block failed: nothing of it may be said again.
 void Engine::give_up_block(Session& session) {
   forget_kept(session);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 
 #include "proxy/engine/limits.hpp"
 #include "proxy/engine/request.hpp"
@@ -29,6 +30,10 @@ enum class BlockReplay : std::uint8_t {
 /// `block` matters to commands of a block and to its EXEC alone.
 [[nodiscard]] LossOutcome on_link_lost(SentState sent, const RequestClass& traits, BlockingReplay blocking,
                                        BlockReplay block);
+
+/// To a command of a block that cannot be said again.
+inline constexpr std::string_view transaction_text =
+    "ERR fairlead: the connection to the master was lost inside this transaction";
 
 enum class RefusalOutcome : std::uint8_t {
   pass,        // Redis' own error goes to the client

@@ -240,6 +240,41 @@ TEST_CASE("a block that waited too long for a master is over, and nothing of it 
   CHECK(world.got(world.shared) == Strings{"GET a"});
 }
 
+TEST_CASE("a block whose EXEC was refused at once is over, and what is held of it is not said") {
+  EngineOptions options;
+  options.limits.hold_bytes_max = 1;  // nothing that is said without a master fits
+  ReadyWorld world(options);
+  const std::string down = "-MASTERDOWN fairlead: no master for 10000 ms; the command was not executed\r\n";
+  const ConnId client = world.client();
+  SECTION("it began in flight") {
+    world.feed(client, "MULTI\r\nSET a 1\r\n");
+    const ConnId lease = world.log_in();
+    REQUIRE(world.got(lease) == Strings{"MULTI", "SET a 1"});
+    world.publish("a", 1, health::GroupState::suspect);
+    world.feed(client, "EXEC\r\n");
+    CHECK(world.take(client) == "+OK\r\n" + lost + down);
+  }
+  SECTION("it began behind another block, which is said again whole") {
+    world.feed(client, "MULTI\r\nSET a 1\r\n");
+    const ConnId lease = world.log_in();
+    world.feed(lease, "+OK\r\n+QUEUED\r\n");
+    world.take(client);
+    world.take(lease);
+    world.io.at(lease).capacity = 0;
+    world.feed(client, "EXEC\r\nMULTI\r\nSET b 2\r\n");
+    world.publish("a", 1, health::GroupState::suspect);
+    world.feed(client, "EXEC\r\n");
+    world.publish("a", 2);
+    const ConnId next = world.log_in();
+    CHECK(world.got(next) == Strings{"MULTI", "SET a 1", "EXEC"});
+    world.feed(next, "+OK\r\n+QUEUED\r\n*1\r\n+A\r\n");
+    CHECK(world.take(client) == "*1\r\n+A\r\n+OK\r\n" + lost + down);
+  }
+  world.publish("a", 2);
+  world.feed(client, "GET a\r\n");
+  CHECK(world.got(world.shared) == Strings{"GET a"});
+}
+
 TEST_CASE("scripts of a block are loaded before it is said again") {
   ReadyWorld world;
   const ConnId client = world.client();
