@@ -94,7 +94,6 @@ void SentinelNode::run_failover() {
       state_since_ = world_.now();
       announce_replica("+failover-state-wait-promotion", promoted_);
       order(promoted_, std::nullopt);
-      seen_[promoted_].info_asked_at = {};
       return;
     case Failover::wait_promotion:
       if (in_state > world_.options().failover_timeout) abort_failover("slave-timeout");

@@ -11,6 +11,7 @@ namespace {
 constexpr Milliseconds ping_interval{1000};
 constexpr Milliseconds info_interval{10000};
 constexpr Milliseconds info_interval_failover{1000};
+constexpr Milliseconds info_retry{1000};
 constexpr Milliseconds hello_interval{2000};
 constexpr Milliseconds opinion_interval{1000};
 constexpr Milliseconds opinion_valid{5000};
@@ -116,9 +117,12 @@ void SentinelNode::look_at(std::size_t server) {
       });
     });
   }
-  const bool closely = objectively_down_ || failover_ != Failover::none;
-  const auto interval = closely && server != master_ ? info_interval_failover : info_interval;
-  if (world_.now() - seen.info_asked_at < interval) return;
+  const bool known = seen.info_at != TimePoint{};
+  const bool linkless = known && !seen.says_master && !seen.link_up;
+  const bool closely = server != master_ && (objectively_down_ || failover_ != Failover::none || linkless);
+  const auto interval = closely ? info_interval_failover : info_interval;
+  // The last answer counts; what was lost in a cut is asked again, as a link that broke is made again.
+  if (world_.now() - seen.info_at < interval || world_.now() - seen.info_asked_at < info_retry) return;
   seen.info_asked_at = world_.now();
   world_.network().post(host_, node.host(), [this, server, &node, life] {
     if (!node.alive()) return;
