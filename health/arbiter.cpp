@@ -336,6 +336,8 @@ void Arbiter::try_reopen(TimePoint now) {
 void Arbiter::try_verify(TimePoint now) {
   const auto found = server_reports_.find(target_->address);
   if (found == server_reports_.end() || conflict_ || !lease_holds(now)) return;
+  // Its successor may have been promoted already: what is written to it from now on would be lost.
+  if (is_failed_over(target_->address, now)) return;
   const ServerReport& report = found->second;
   if (can_serve(report) && report.asked_at > target_->since) return open_route(report, now);
   const bool answered = report.reachable && report.asked_at > target_->since;
@@ -407,8 +409,7 @@ void Arbiter::note_election(const resp::Address& sentinel, const SentinelReport&
 }
 
 bool Arbiter::election_active(TimePoint now) const {
-  return std::any_of(elections_.begin(), elections_.end(),
-                     [&](const auto& entry) { return is_current(entry.second, entry.first, now); });
+  return route_ && is_failed_over(route_->address, now);
 }
 
 bool Arbiter::announced_elsewhere() const {

@@ -158,7 +158,10 @@ class Arbiter {
                       TimePoint now);
   void note_turn(const resp::Address& address, const ServerReport& before, const ServerReport& after,
                  TimePoint now);
+  [[nodiscard]] bool is_against(const resp::Address& master, const Election& election,
+                                const resp::Address& sentinel, TimePoint now) const;
   [[nodiscard]] bool is_current(const Election& election, const resp::Address& sentinel, TimePoint now) const;
+  [[nodiscard]] bool is_failed_over(const resp::Address& master, TimePoint now) const;
   [[nodiscard]] std::optional<Promotion> promotion_under_way(TimePoint now) const;
   [[nodiscard]] std::optional<Promotion> promotion_seen(TimePoint now) const;
   void watch_turn(TimePoint now);

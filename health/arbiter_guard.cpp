@@ -113,7 +113,13 @@ void Arbiter::keep_lease(TimePoint now) {
 // A majority that names a master of an older time is followed only when it stays with that: the Sentinels
 // were configured anew. A single stale one is not followed at all.
 Verdict Arbiter::not_below_memory(Verdict verdict, const std::vector<Vote>& votes) const {
-  if (!memory_ || !verdict.winner || verdict.winner->epoch >= memory_->epoch) return verdict;
+  if (!memory_ || !verdict.winner) return verdict;
+  // The route was provisional: the promotion may be true, and the Sentinel that led it can be the last to
+  // answer.
+  const bool provisional = memory_->term > memory_->epoch && verdict.winner->epoch < memory_->term;
+  const bool older_master = verdict.winner->address != memory_->address;
+  if (provisional && older_master && hearing() == Hearing::incomplete) return {};
+  if (verdict.winner->epoch >= memory_->epoch) return verdict;
   Verdict older;
   if (is_majority(count_votes(votes, verdict.winner->address), known_sentinels())) {
     older.outdated = verdict.winner;

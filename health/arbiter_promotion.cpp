@@ -32,13 +32,23 @@ void Arbiter::note_turn(const resp::Address& address, const ServerReport& before
   }
 }
 
-// An election against the route of now, by a Sentinel that may be believed, within its time.
-bool Arbiter::is_current(const Election& election, const resp::Address& sentinel, TimePoint now) const {
-  if (election.stage == ElectionStage::none || !route_) return false;
+// An election against this master, by a Sentinel that may be believed, within its time.
+bool Arbiter::is_against(const resp::Address& master, const Election& election, const resp::Address& sentinel,
+                         TimePoint now) const {
+  if (election.stage == ElectionStage::none) return false;
   const auto report = sentinel_reports_.find(sentinel);
-  if (report == sentinel_reports_.end() || report->second.watching != route_->address) return false;
+  if (report == sentinel_reports_.end() || report->second.watching != master) return false;
   const bool elected = election.stage == ElectionStage::elected;
   return now - election.since < (elected ? options_.election_hold_max : options_.candidate_hold_max);
+}
+
+bool Arbiter::is_current(const Election& election, const resp::Address& sentinel, TimePoint now) const {
+  return route_ && is_against(route_->address, election, sentinel, now);
+}
+
+bool Arbiter::is_failed_over(const resp::Address& master, TimePoint now) const {
+  return std::any_of(elections_.begin(), elections_.end(),
+                     [&](const auto& entry) { return is_against(master, entry.second, entry.first, now); });
 }
 
 // Of several leaders the one with the latest election: each of them had a majority, or an operator's order.

@@ -203,6 +203,9 @@ void Arbiter::report_waiting(TimePoint now) {
   if (suspicion_) waiting.why_suspect = suspicion_->why;
   if (restart_)
     waiting.why_suspect = to_string(route_->address) + " was restarted and may have lost its data";
+  if (target_ && is_failed_over(target_->address, now)) {
+    waiting.why_suspect = "a Sentinel is failing " + to_string(target_->address) + " over";
+  }
   if (!lease_holds(now)) waiting.why_suspect = "strict mode: no majority of the Sentinels answers";
   if (conflict_) waiting.why_suspect = "several masters are named and none has a majority";
   auto text = explain_waiting(options_, server_reports_, sentinel_reports_, waiting);

@@ -261,6 +261,56 @@ TEST_CASE("a proxy that is started again never routes below its last term", "[me
   }
 }
 
+TEST_CASE("a proxy killed behind a promotion does not go back to the old master meanwhile", "[memory]") {
+  // It followed B, whose promotion at epoch 7 no Sentinel had announced yet.
+  World world(World::options_for(3, 3), Remembered{World::server('B'), "run-B", 7, 6});
+  auto leading = World::vote('A', 6);
+  leading.election = ElectionStage::elected;
+  world.tell(0, World::vote('A', 6));
+  world.tell(2, World::vote('A', 6));
+  world.master('A');
+  CHECK(world.state() == GroupState::init);
+  world.tell(1, leading);
+  CHECK(world.state() == GroupState::switching);
+  world.master('A');
+  world.master('B');
+  world.wait(1000);
+  CHECK(world.state() == GroupState::switching);
+  CHECK(world.text_of(EventKind::no_master_waiting)
+            .find("a Sentinel is failing " + to_string(World::server('A'))) != std::string::npos);
+  SECTION("the promotion is announced") {
+    world.tell(0, World::vote('B', 7));
+    world.master('B');
+    CHECK(world.steady_on('B'));
+    CHECK(world.term() == 7);
+  }
+  SECTION("the failover was given up") {
+    world.tell(1, World::vote('A', 6));
+    world.master('A');
+    CHECK(world.steady_on('A'));
+    CHECK(world.term() == 7);
+  }
+  SECTION("the failover takes longer than it may hold") {
+    world.wait(10000);
+    world.master('A');
+    CHECK(world.steady_on('A'));
+  }
+}
+
+TEST_CASE("a master that is being failed over is not opened", "[election]") {
+  World world(3);
+  auto leading = World::vote('A', 4);
+  leading.election = ElectionStage::elected;
+  world.tell(0, leading);
+  world.tell(1, World::vote('A', 4));
+  world.tell(2, World::vote('A', 4));
+  world.master('A');
+  CHECK(world.state() == GroupState::switching);
+  world.tell(0, World::vote('A', 4));
+  world.master('A');
+  CHECK(world.steady_on('A'));
+}
+
 TEST_CASE("what is to be remembered is told when it changes, and only then", "[memory]") {
   World world(3);
   world.settle(4);

@@ -13,7 +13,7 @@ int other(int end) {
 }  // namespace
 
 HostId Network::add_host(std::string name) {
-  hosts_.push_back({std::move(name), nullptr, false, false, {}, schedule_.now()});
+  hosts_.push_back({std::move(name), nullptr, false, false, {}, {}, schedule_.now()});
   return hosts_.size() - 1;
 }
 
@@ -38,7 +38,8 @@ bool Network::mute_for(HostId a, HostId b, health::Duration time) const {
   const auto cut = [&](HostId from, HostId to) {
     return cuts_[from][to] > 0 && path_changed_[from * hosts_max + to] <= latest;
   };
-  const bool still = (hosts_[b].stopped || hosts_[b].dead) && hosts_[b].changed <= latest;
+  const Host& host = hosts_[b];
+  const bool still = (host.stopped && host.stopped_since <= latest) || (host.dead && host.changed <= latest);
   return cut(a, b) || cut(b, a) || still;
 }
 
@@ -210,6 +211,13 @@ void Network::change(HostId from, HostId to, int by) {
   } else {
     watch_keepalive(from, to);
   }
+}
+
+void Network::stop(HostId host) {
+  Host& h = hosts_[host];
+  if (h.stopped) return;
+  h.stopped = true;
+  h.stopped_since = schedule_.now();
 }
 
 void Network::resume(HostId host) {

@@ -78,7 +78,7 @@ class Network {
   // What goes wrong.
   void cut(HostId from, HostId to) { change(from, to, 1); }
   void mend(HostId from, HostId to) { change(from, to, -1); }
-  void stop(HostId host) { hosts_[host].stopped = true; }
+  void stop(HostId host);
   void resume(HostId host);
   /// The machine is gone: its connections stay half open at the other ends.
   void kill_host(HostId host);
@@ -125,7 +125,8 @@ class Network {
     bool stopped = false;
     bool dead = false;
     std::vector<Schedule::Action> backlog;  // while it is stopped
-    TimePoint changed{};                    // the last time it was stopped, resumed, killed or revived
+    TimePoint stopped_since{};              // means something while it is stopped
+    TimePoint changed{};                    // the last time it was resumed, killed or revived
   };
 
   [[nodiscard]] Microseconds delay();

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Milliseconds desynchronisation{1000};
 constexpr Milliseconds election_timeout_max{10000};
+constexpr std::size_t parallel_syncs = 1;  // Sentinel's default
 
 }  // namespace
 
@@ -93,7 +94,6 @@ void SentinelNode::run_failover() {
       state_since_ = world_.now();
       announce_replica("+failover-state-wait-promotion", promoted_);
       order(promoted_, std::nullopt);
-      seen_[promoted_].info_asked_at = {};
       return;
     case Failover::wait_promotion:
       if (in_state > world_.options().failover_timeout) abort_failover("slave-timeout");
@@ -143,19 +143,64 @@ std::optional<std::size_t> SentinelNode::best_replica() const {
   return best;
 }
 
+/// A replica that the failover under way has yet to lead to the promoted one.
+bool SentinelNode::is_left_to_follow(std::size_t server) const {
+  return server != promoted_ && server != master_ && seen_[server].reconf != Reconf::done;
+}
+
+/// While the promoted one cannot be reached a failover does not end, not even with its time.
 void SentinelNode::reconfigure() {
+  reconfigure_next();
+  if (is_down(seen_[promoted_])) return;
   bool done = true;
   for (std::size_t i = 0; i < seen_.size(); ++i) {
-    if (i == promoted_ || i == master_ || is_down(seen_[i])) continue;
-    const bool follows = !seen_[i].says_master && seen_[i].says_follows == promoted_;
-    if (follows && seen_[i].link_up) continue;
-    done = false;
-    if (!follows && world_.now() - seen_[i].ordered_at >= Milliseconds(1000)) order(i, promoted_);
+    if (is_left_to_follow(i) && !is_down(seen_[i])) done = false;
   }
-  if (!done && world_.now() - state_since_ <= world_.options().failover_timeout) return;
+  const bool late = world_.now() - state_since_ > world_.options().failover_timeout;
+  if (!done && !late) return;
+  if (late) announce_master("+failover-end-for-timeout");
   announce_master("+failover-end");
+  if (late) reconfigure_rest();
   adopt(promoted_);
   say_hello();
+}
+
+/// Each is told once only. Whoever does not follow is not told again, so that no late order meets a replica
+/// that another leader has promoted meanwhile; it is corrected when the failover is over.
+void SentinelNode::reconfigure_next() {
+  std::size_t under_way = 0;
+  for (const Seen& seen : seen_) {
+    if (seen.reconf == Reconf::sent || seen.reconf == Reconf::in_progress) ++under_way;
+  }
+  for (std::size_t i = 0; i < seen_.size() && under_way < parallel_syncs; ++i) {
+    if (!is_left_to_follow(i) || seen_[i].reconf != Reconf::none || is_down(seen_[i])) continue;
+    announce_replica("+slave-reconf-sent", i);
+    seen_[i].reconf = Reconf::sent;
+    order(i, promoted_);
+    ++under_way;
+  }
+}
+
+/// The best that can be done for the others when the time is over.
+void SentinelNode::reconfigure_rest() {
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    if (!is_left_to_follow(i) || seen_[i].reconf == Reconf::sent || is_down(seen_[i])) continue;
+    announce_replica("+slave-reconf-sent-be", i);
+    order(i, promoted_);
+  }
+}
+
+void SentinelNode::note_reconfigured(std::size_t server) {
+  Seen& seen = seen_[server];
+  if (seen.says_master) return;
+  if (seen.reconf == Reconf::sent && seen.says_follows == promoted_) {
+    seen.reconf = Reconf::in_progress;
+    announce_replica("+slave-reconf-inprog", server);
+  }
+  if (seen.reconf == Reconf::in_progress && seen.link_up) {
+    seen.reconf = Reconf::done;
+    announce_replica("+slave-reconf-done", server);
+  }
 }
 
 void SentinelNode::abort_failover(const std::string& why) {

@@ -11,6 +11,7 @@ namespace {
 constexpr Milliseconds ping_interval{1000};
 constexpr Milliseconds info_interval{10000};
 constexpr Milliseconds info_interval_failover{1000};
+constexpr Milliseconds info_retry{1000};
 constexpr Milliseconds hello_interval{2000};
 constexpr Milliseconds opinion_interval{1000};
 constexpr Milliseconds opinion_valid{5000};
@@ -40,6 +41,7 @@ void SentinelNode::start() {
   opinions_.clear();
   subjectively_down_ = objectively_down_ = false;
   master_ = named();  // a promoted node is written down with its epoch
+  seen_[master_].says_master = true;
   failover_ = Failover::none;
   epoch_since_ = acted_at_ = world_.now();
   world_.network().listen(host_, [this](ConnKey key) { return accept(key); });
@@ -115,9 +117,12 @@ void SentinelNode::look_at(std::size_t server) {
       });
     });
   }
-  const bool closely = objectively_down_ || failover_ != Failover::none;
-  const auto interval = closely && server != master_ ? info_interval_failover : info_interval;
-  if (world_.now() - seen.info_asked_at < interval) return;
+  const bool known = seen.info_at != TimePoint{};
+  const bool linkless = known && !seen.says_master && !seen.link_up;
+  const bool closely = server != master_ && (objectively_down_ || failover_ != Failover::none || linkless);
+  const auto interval = closely ? info_interval_failover : info_interval;
+  // The last answer counts; what was lost in a cut is asked again, as a link that broke is made again.
+  if (world_.now() - seen.info_at < interval || world_.now() - seen.info_asked_at < info_retry) return;
   seen.info_asked_at = world_.now();
   world_.network().post(host_, node.host(), [this, server, &node, life] {
     if (!node.alive()) return;
@@ -153,6 +158,7 @@ void SentinelNode::on_info(std::size_t server, bool is_master, std::size_t follo
     say_hello();
     return;
   }
+  if (failover_ == Failover::reconf_replicas) note_reconfigured(server);
   correct_roles(server);
 }
 
@@ -160,7 +166,8 @@ void SentinelNode::on_info(std::size_t server, bool is_master, std::size_t follo
 void SentinelNode::correct_roles(std::size_t server) {
   const Seen& seen = seen_[server];
   const Seen& master = seen_[master_];
-  const bool sane = master.says_master && !is_down(master) && !subjectively_down_;
+  const bool heard = world_.now() - master.info_at < 2 * info_interval;
+  const bool sane = heard && master.says_master && !is_down(master) && !subjectively_down_;
   if (server == master_ || failover_ != Failover::none || !sane) return;
   const auto patience = seen.says_master ? master_returned_patience : world_.options().failover_timeout;
   const bool wrong = seen.says_master || seen.says_follows != master_;
@@ -180,8 +187,15 @@ void SentinelNode::order(std::size_t server, std::optional<std::size_t> master) 
   });
 }
 
+/// Somebody turned the master into a replica: for a Sentinel it is as good as dead, after a while.
+bool SentinelNode::master_is_replica() const {
+  const Seen& seen = seen_[master_];
+  return !seen.says_master &&
+         world_.now() - seen.says_since > world_.options().down_after + 2 * info_interval;
+}
+
 void SentinelNode::judge_master() {
-  const bool down = is_down(seen_[master_]);
+  const bool down = is_down(seen_[master_]) || master_is_replica();
   if (down != subjectively_down_) {
     subjectively_down_ = down;
     announce_master(down ? "+sdown" : "-sdown");
@@ -245,9 +259,12 @@ void SentinelNode::adopt(std::size_t master) {
   subjectively_down_ = objectively_down_ = false;
   failover_ = Failover::none;
   opinions_.clear();
-  for (Seen& seen : seen_) {
-    seen.answered_at = seen.says_since = world_.now();
-    seen.unanswered_since.reset();
+  // All that it knew is forgotten: each is thought to be what it should be, and is asked at once.
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    seen_[i] = Seen{};
+    seen_[i].answered_at = seen_[i].says_since = world_.now();
+    seen_[i].says_master = i == master_;
+    seen_[i].says_follows = master_;
   }
   announce("+switch-master", payload);
 }

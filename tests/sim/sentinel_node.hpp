@@ -57,6 +57,8 @@ class SentinelNode {
   [[nodiscard]] TimePoint usable_since() const { return std::max(epoch_since_, tilt_until_); }
 
  private:
+  /// How far a replica is on its way to the promoted one, in a failover that this Sentinel leads.
+  enum class Reconf : std::uint8_t { none, sent, in_progress, done };
   /// What it knows of one server.
   struct Seen {
     TimePoint answered_at{};
@@ -70,6 +72,7 @@ class SentinelNode {
     TimePoint says_since{};  // when the role or the master it reports changed last
     std::size_t offset = 0;
     TimePoint ordered_at{};  // when it was last told whom to follow
+    Reconf reconf = Reconf::none;
   };
   struct Opinion {
     bool down = false;
@@ -96,6 +99,7 @@ class SentinelNode {
   void on_hello(const Hello& hello);
   void adopt(std::size_t master);
   void correct_roles(std::size_t server);
+  [[nodiscard]] bool master_is_replica() const;
   void order(std::size_t server, std::optional<std::size_t> master);
   [[nodiscard]] bool is_down(const Seen& seen) const;
   void post_to(const SentinelNode& peer, Schedule::Action action);
@@ -110,6 +114,10 @@ class SentinelNode {
   void wait_start();
   void select_replica();
   void reconfigure();
+  void reconfigure_next();
+  void reconfigure_rest();
+  void note_reconfigured(std::size_t server);
+  [[nodiscard]] bool is_left_to_follow(std::size_t server) const;
   void abort_failover(const std::string& why);
   [[nodiscard]] std::optional<std::size_t> best_replica() const;
 
