@@ -240,6 +240,9 @@ void Engine::refuse_all(BackendLink& link, const std::string& error) {
     if (request->session == nullptr) {
       slab_.give_back(buffers_, request);
     } else {
+      // A client that hears no about MULTI, or about a command of its block, must not have the rest executed
+      // alone.
+      if (request->traits.in_transaction || request->traits.is_exec) give_up_block(*request->session);
       answer_request(request, error);
     }
   }

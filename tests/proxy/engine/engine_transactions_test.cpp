@@ -275,6 +275,31 @@ TEST_CASE("a block whose EXEC was refused at once is over, and what is held of i
   CHECK(world.got(world.shared) == Strings{"GET a"});
 }
 
+TEST_CASE("a block whose link was refused by the server is lost, and no command of it is executed alone") {
+  ReadyWorld world;
+  const ConnId client = world.client();
+  world.feed(client, "SELECT 9\r\n");
+  const ConnId shared = world.log_in();
+  CHECK(world.take(client) == "+OK\r\n");
+  world.feed(client, "MULTI\r\n");
+  const ConnId refused = world.io.links.back();
+  world.engine.on_connected(refused, world.now);
+  world.turn();
+  for (const std::string& word : world.got(refused)) {
+    const bool is_role = word == "ROLE";
+    const bool is_select = word == "SELECT 9";
+    world.feed(refused, is_select ? "-BUSY Redis is busy running a script.\r\n"
+                        : is_role ? "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+                                  : "+OK\r\n");
+  }
+  CHECK(world.take(client).find("BUSY") != std::string::npos);
+  world.feed(client, "INCR a\r\nEXEC\r\n");
+  CHECK(world.take(client) == lost + aborted);
+  CHECK(world.got(shared).empty());
+  world.feed(client, "INCR a\r\n");
+  CHECK(world.got(shared) == Strings{"INCR a"});
+}
+
 TEST_CASE("scripts of a block are loaded before it is said again") {
   ReadyWorld world;
   const ConnId client = world.client();
