@@ -281,4 +281,20 @@ void ControlLink::close() {
   impl_->close();
 }
 
+void perform(const LinkActions& actions, ControlLink& link) {
+  for (const auto& action : actions) {
+    switch (action.kind) {
+      case LinkAction::Kind::connect:
+        link.connect();
+        break;
+      case LinkAction::Kind::send:
+        link.send(action.command);
+        break;
+      case LinkAction::Kind::close:
+        link.close();
+        break;
+    }
+  }
+}
+
 }  // namespace fairlead::health

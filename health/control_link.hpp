@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "health/link_fsm.hpp"
 #include "health/observation.hpp"
 #include "resp/address.hpp"
 #include "resp/value.hpp"
@@ -42,5 +43,8 @@ class ControlLink {
   class Impl;
   std::shared_ptr<Impl> impl_;  // shared with the handlers under way
 };
+
+/// What a machine wants done on its connection, in order.
+void perform(const LinkActions& actions, ControlLink& link);
 
 }  // namespace fairlead::health

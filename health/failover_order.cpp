@@ -1,24 +1,16 @@
 #include "health/failover_order.hpp"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <utility>
 
 #include "health/control_link.hpp"
+#include "health/deadline_timer.hpp"
 #include "health/link_fsm.hpp"
 
 namespace fairlead::health {
 
 namespace asio = boost::asio;
-
-namespace {
-
-TimePoint clock_now() {
-  return std::chrono::steady_clock::now();
-}
-
-}  // namespace
 
 class FailoverOrder::Impl : public std::enable_shared_from_this<FailoverOrder::Impl> {
  public:
@@ -34,7 +26,6 @@ class FailoverOrder::Impl : public std::enable_shared_from_this<FailoverOrder::I
   void abandon();
 
  private:
-  void perform(const LinkActions& actions);
   void after(LinkFsm::Change change);
   void on_reply(const resp::Value& reply);
   void follow_deadline();
@@ -45,7 +36,7 @@ class FailoverOrder::Impl : public std::enable_shared_from_this<FailoverOrder::I
   const Login login_;
   const std::vector<resp::Address> sentinels_;
   Done done_;
-  asio::steady_timer timer_;
+  DeadlineTimer timer_;
   std::size_t asked_ = 0;  // sentinels_ that were tried; the last of them is the present one
   std::optional<LinkFsm> fsm_;
   std::unique_ptr<ControlLink> link_;
@@ -63,7 +54,7 @@ void FailoverOrder::Impl::ask_next() {
   callbacks.connected = [this] {
     LinkActions actions;
     const auto change = fsm_->on_connected(clock_now(), actions);
-    perform(actions);
+    perform(actions, *link_);
     after(change);
   };
   callbacks.failed = [this](LinkFailure failure, std::string text) {
@@ -74,24 +65,8 @@ void FailoverOrder::Impl::ask_next() {
   fsm_.emplace(login_, LinkFsm::Timing{});
   LinkActions actions;
   fsm_->start(clock_now(), actions);
-  perform(actions);
+  perform(actions, *link_);
   follow_deadline();
-}
-
-void FailoverOrder::Impl::perform(const LinkActions& actions) {
-  for (const LinkAction& action : actions) {
-    switch (action.kind) {
-      case LinkAction::Kind::connect:
-        link_->connect();
-        break;
-      case LinkAction::Kind::send:
-        link_->send(action.command);
-        break;
-      case LinkAction::Kind::close:
-        link_->close();
-        break;
-    }
-  }
 }
 
 void FailoverOrder::Impl::after(LinkFsm::Change change) {
@@ -100,7 +75,7 @@ void FailoverOrder::Impl::after(LinkFsm::Change change) {
     LinkActions actions;
     fsm_->send(0, {"SENTINEL", "FAILOVER", master_name_}, clock_now(), actions);
     said_ = true;
-    perform(actions);
+    perform(actions, *link_);
   } else if (change == LinkFsm::Change::failed) {
     const std::string who = resp::to_string(sentinels_[asked_ - 1]);
     if (said_) {
@@ -119,7 +94,7 @@ void FailoverOrder::Impl::on_reply(const resp::Value& reply) {
   if (fsm_->state() == LinkFsm::State::logging_in) {
     LinkActions actions;
     const auto change = fsm_->on_login_reply(reply, clock_now(), actions);
-    perform(actions);
+    perform(actions, *link_);
     after(change);
     return;
   }
@@ -128,17 +103,11 @@ void FailoverOrder::Impl::on_reply(const resp::Value& reply) {
 }
 
 void FailoverOrder::Impl::follow_deadline() {
-  const auto deadline = fsm_->deadline();
-  timer_.cancel();
-  if (!deadline) return;
-  timer_.expires_at(*deadline);
-  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    const auto self = weak.lock();
-    if (error || !self || !self->done_) return;
+  timer_.follow(fsm_->deadline(), [this] {
     LinkActions actions;
-    const auto change = self->fsm_->on_timer(clock_now(), actions);
-    self->perform(actions);
-    self->after(change);
+    const auto change = fsm_->on_timer(clock_now(), actions);
+    perform(actions, *link_);
+    after(change);
   });
 }
 
@@ -147,7 +116,7 @@ void FailoverOrder::Impl::finish(std::string error) {
   Answer answer;
   if (said_) answer.sentinel = sentinels_[asked_ - 1];
   answer.error = std::move(error);
-  timer_.cancel();
+  timer_.follow(std::nullopt, [] {});
   if (link_) link_->close();
   asio::post(context_, [self = shared_from_this(), answer = std::move(answer)]() mutable {
     const Done done = std::exchange(self->done_, nullptr);
@@ -157,7 +126,7 @@ void FailoverOrder::Impl::finish(std::string error) {
 
 void FailoverOrder::Impl::abandon() {
   done_ = nullptr;
-  timer_.cancel();
+  timer_.follow(std::nullopt, [] {});
   if (link_) link_->close();
 }
 

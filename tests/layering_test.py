@@ -15,7 +15,7 @@ LINES_MAX = 600
 SOURCES = (".hpp", ".cpp")
 
 # Files of health/ and vrrp/ that talk to the outside. Everything else there is pure.
-HEALTH_SHELL = {"control_link", "failover_order", "monitor"}
+HEALTH_SHELL = {"control_link", "deadline_timer", "failover_order", "monitor"}
 VRRP_SHELL = {"notify_fifo", "ready_file", "address_watch", "guard"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')

@@ -22,10 +22,6 @@ std::int64_t unix_ms(const AdminSnapshot& s, health::TimePoint at) {
   return to_unix_ms(s.taken) - duration_cast<milliseconds>(s.now - at).count();
 }
 
-double to_us(std::uint64_t ns) {
-  return static_cast<double>(ns) / 1000.0;
-}
-
 std::string address_text(const resp::Address& address) {
   return address.host.empty() ? std::string() : printable(resp::to_string(address));
 }

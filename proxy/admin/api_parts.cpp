@@ -18,10 +18,6 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-double to_us(std::uint64_t ns) {
-  return static_cast<double>(ns) / 1000.0;
-}
-
 /// As Redis' LATENCY HISTOGRAM: how many took at most 1, 2, 4 ... microseconds, from the first bound with any
 /// to the first with all.
 object cumulative(const engine::Histogram& histogram) {
@@ -105,6 +101,10 @@ std::string warnings_of(const AdminSnapshot& s) {
 
 std::int64_t to_unix_ms(WallTime at) {
   return duration_cast<milliseconds>(at.time_since_epoch()).count();
+}
+
+double to_us(std::uint64_t ns) {
+  return static_cast<double>(ns) / 1000.0;
 }
 
 boost::json::value links_json(const AdminSnapshot& s) {

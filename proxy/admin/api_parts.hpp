@@ -9,6 +9,7 @@
 namespace fairlead::proxy {
 
 [[nodiscard]] std::int64_t to_unix_ms(WallTime at);
+[[nodiscard]] double to_us(std::uint64_t ns);
 [[nodiscard]] boost::json::value links_json(const AdminSnapshot& snapshot);
 /// Percentiles and cumulative counts for each command, and for the turns of the workers' loops, which are the
 /// grain of all of them.

@@ -407,6 +407,7 @@ void Engine::finish_if_done(Session& session) {
 void Engine::close_session(Session& session) {
   if (sessions_.find(session.id) == nullptr) return;  // closed before, in this turn
   give_up_hold(session);
+  forget_kept(session);
   session.wait_hook.unlink();
   session.run_hook.unlink();
   session.dirty_hook.unlink();

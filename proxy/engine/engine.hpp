@@ -331,13 +331,19 @@ class Engine {
   bool subscribe_again(Session& session, health::TimePoint now);
   void expire_hold();
   void fail_held(Session& session);
+  void answer_held(Session& session, Request& request, std::string_view error);
   void on_timer(Timer& timer, health::TimePoint now);
   void on_session_timer(Session& session, health::TimePoint now);
   void watch_time(Session& session, health::TimePoint now);
   void note_weight(Session& session);
   void become_heavy(Session& session);
   [[nodiscard]] static bool owed_too_much(const BackendLink& link, const Session& session);
+  [[nodiscard]] static bool asks_for_few(const BackendLink& link, const Session& session);
   [[nodiscard]] bool over_memory(std::uint64_t held) const;
+  /// Buffers, and what is kept of open blocks.
+  [[nodiscard]] std::uint64_t memory_in_use() const {
+    return buffers_.chunks.bytes_in_use() + stats_.transaction_bytes_now;
+  }
   void on_link_timer(BackendLink& link, health::TimePoint now);
   [[nodiscard]] std::string master_down_text() const;
 

@@ -244,6 +244,7 @@ Engine::Handled Engine::handle_local(Session& session, const resp::CommandSpec& 
 void Engine::reset_session(Session& session) {
   drop_lease(session);
   leave_hub(session);
+  forget_kept(session);
   session.forget_extras();
   session.db = 0;
   session.resubscribe = false;

@@ -119,8 +119,8 @@ void Engine::take_back_unsent(BackendLink& link) {
     Request* request = unsent;
     unsent = unsent->next_in_fifo;
     request->next_in_fifo = nullptr;
-    const bool in_block = request->traits.in_transaction || request->traits.is_exec;
-    const bool ends = in_block && (request->traits.is_exec || request->id == resp::CommandId::discard);
+    const bool in_block = request->in_block();
+    const bool ends = request->ends_block();
     if (in_block && request->id == resp::CommandId::multi) whole_block = true;
     if (request->session == nullptr) {
       slab_.give_back(buffers_, request);
@@ -242,7 +242,7 @@ void Engine::refuse_all(BackendLink& link, const std::string& error) {
     } else {
       // A client that hears no about MULTI, or about a command of its block, must not have the rest executed
       // alone.
-      if (request->traits.in_transaction || request->traits.is_exec) give_up_block(*request->session);
+      if (request->in_block()) give_up_block(*request->session);
       answer_request(request, error);
     }
   }
@@ -427,8 +427,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     BackendLink* link = link_for(session, r->on_lease ? RouteKind::leased : RouteKind::shared, now);
     if (link == nullptr) return false;
     r->reply.clear(buffers_);
-    const bool in_block = r->traits.in_transaction || r->traits.is_exec;
-    if (in_block && std::exchange(block_to_begin, false)) begin_block_again(session, *link);
+    if (r->in_block() && std::exchange(block_to_begin, false)) begin_block_again(session, *link);
     load_script_again(*link, *r);
     append_again(*link, r, now);
     // The session counts this WATCH as lost. Whoever got the link next would see its conflict.
@@ -527,27 +526,34 @@ void Engine::expire_hold() {
   }
 }
 
+/// The end of what is held: an error, or without a text what its reply says already.
+void Engine::answer_held(Session& session, Request& request, std::string_view error) {
+  if (!error.empty()) {
+    const bool begins_or_ends = request.in_block() && (request.id == resp::CommandId::multi ||
+                                                       request.id == resp::CommandId::discard);
+    text_.clear();
+    if (begins_or_ends) {
+      resp::append_simple(text_, "OK");  // an error would say that no block is open, or that it still is
+    } else {
+      resp::append_error(text_, error);
+    }
+    request.reply.clear(buffers_);
+    request.reply.append_copy(buffers_, text_);
+  }
+  request.state = RequestState::answered;
+  --session.held;
+}
+
 /// What was taken from a link and could not be dispatched again in time was surely not executed since.
 void Engine::fail_held(Session& session) {
+  const std::string error = master_down_text();
   bool block_failed = false;  // of an open block: then nothing of it may be said again
   for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
-    const bool in_block = r->traits.in_transaction || r->traits.is_exec;
-    block_failed = block_failed || in_block;
-    text_.clear();
-    if (in_block && (r->id == resp::CommandId::multi || r->id == resp::CommandId::discard)) {
-      resp::append_simple(text_, "OK");  // an error would say that no block is open, or that it still is
-    } else if (!r->lacked_replicas || r->reply.empty()) {
-      resp::append_error(text_, master_down_text());
-      ++stats_.master_down;
-    }
-    // Without a text: there was a master, and its own refusal is the answer.
-    if (!text_.empty()) {
-      r->reply.clear(buffers_);
-      r->reply.append_copy(buffers_, text_);
-    }
-    r->state = RequestState::answered;
-    --session.held;
+    block_failed = block_failed || r->in_block();
+    const bool refused_by_master = r->lacked_replicas && !r->reply.empty();  // which is the answer then
+    if (!refused_by_master) ++stats_.master_down;
+    answer_held(session, *r, refused_by_master ? std::string_view() : error);
   }
   if (block_failed) give_up_block(session);
   session.flush_slots(buffers_, slab_);

@@ -13,11 +13,9 @@ using resp::CommandId;
 BackendLink* Engine::usual_link(const Session& session) const {
   BackendLink* link = pool_.last_shared();
   if (link == nullptr || session.lease != nullptr || session.mode.pinned) return nullptr;
-  const bool light = session.known_light && !session.heavy;
-  const bool asks_for_few = session.in_flight < window_min || link->weight.bytes() < bulk_bytes_min;
   const bool free = session.in_flight == 0 || session.link_in_use == link->id;
   const bool room = link->backlog() <= options_.limits.link_backlog_bytes_max;
-  return light && asks_for_few && free && room && link->key == key_of(session) ? link : nullptr;
+  return asks_for_few(*link, session) && free && room && link->key == key_of(session) ? link : nullptr;
 }
 
 BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {

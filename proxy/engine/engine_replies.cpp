@@ -349,7 +349,7 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
     if (link.state == LinkState::closed) return;
   } else if (!ask_if_permitted(link, *session, request, now)) {
     apply_answer(link, *session, *request);
-    if (request->traits.in_transaction || request->traits.is_exec) {
+    if (request->in_block()) {
       keep_queued(*session, *request, link.scanner.is_error() ? ReplyKind::error : ReplyKind::value);
     }
     if (session->held > 0 && held_before(*session, request)) {
@@ -479,15 +479,18 @@ void Engine::become_heavy(Session& session) {
 /// Of a newcomer or a mover of large values, when so many replies are due on the link that another would be
 /// the one too many. Whoever gets small replies does not stand in that line, unless it asks for many at once.
 bool Engine::owed_too_much(const BackendLink& link, const Session& session) {
-  const bool asks_for_few = session.known_light && !session.heavy &&
-                            (session.in_flight < window_min || link.weight.bytes() < bulk_bytes_min);
-  return !asks_for_few && link.fifo.size() >= link.weight.due_limit();
+  return !asks_for_few(link, session) && link.fifo.size() >= link.weight.due_limit();
+}
+
+bool Engine::asks_for_few(const BackendLink& link, const Session& session) {
+  return session.known_light && !session.heavy &&
+         (session.in_flight < window_min || link.weight.bytes() < bulk_bytes_min);
 }
 
 /// All buffers together are over their limit, and this holder has a part in it. Small holders are never
 /// closed for it.
 bool Engine::over_memory(std::uint64_t held) const {
-  return held > large_holding_bytes && buffers_.chunks.bytes_in_use() > options_.limits.memory_bytes_max;
+  return held > large_holding_bytes && memory_in_use() > options_.limits.memory_bytes_max;
 }
 
 bool Engine::held_before(const Session& session, const Request* request) {
@@ -502,8 +505,7 @@ void Engine::answer_earlier_refusals(Session& session, const Request* until) {
   for (Request* r = session.slots.front(); r != nullptr && r != until; r = r->next_slot) {
     if (r->state != RequestState::held) continue;
     FAIRLEAD_CHECK(!r->reply.empty() || r->silent);
-    r->state = RequestState::answered;
-    --session.held;
+    answer_held(session, *r, {});
     ++stats_.error_replies;
   }
   session.flush_slots(buffers_, slab_);

@@ -50,8 +50,16 @@ bool has_more_to_do(const Session* a, const Session* b) {
   return a->last_bytes_at > b->last_bytes_at;
 }
 
+/// The first `max` in this order, and only those.
+template <typename T, typename Before>
+void keep_first(std::vector<T>& list, std::size_t max, Before before) {
+  const std::size_t count = std::min(list.size(), max);
+  std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count), list.end(), before);
+  list.resize(count);
+}
+
 const char* kind_of(const BackendLink& link) {
-  if (link.leased) return link.owner != nullptr ? "leased" : "warm";
+  if (link.leased) return link.owner != nullptr ? "leased" : "idle";
   switch (link.key.lane) {
     case hub_lane:
       return "subscriptions";
@@ -107,16 +115,13 @@ TelemetrySnapshot Engine::telemetry(TimePoint now) {
   std::vector<const Session*> all;
   all.reserve(sessions_.size());
   sessions_.for_each([&](const Session& session) { all.push_back(&session); });
-  const std::size_t count = std::min(all.size(), clients_listed_max);
-  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(), has_more_to_do);
-  for (std::size_t i = 0; i < count; ++i) snapshot.clients.push_back(describe_client(*all[i], now));
+  keep_first(all, clients_listed_max, has_more_to_do);
+  for (const Session* session : all) snapshot.clients.push_back(describe_client(*session, now));
   std::vector<const BackendLink*> links;
   for (const BackendLink& link : pool_.all()) links.push_back(&link);
-  const std::size_t listed = std::min(links.size(), links_listed_max);
-  std::partial_sort(
-      links.begin(), links.begin() + static_cast<std::ptrdiff_t>(listed), links.end(),
-      [](const BackendLink* a, const BackendLink* b) { return a->fifo.size() > b->fifo.size(); });
-  for (std::size_t i = 0; i < listed; ++i) snapshot.links.push_back(describe_link(*links[i], now));
+  keep_first(links, links_listed_max,
+             [](const BackendLink* a, const BackendLink* b) { return a->fifo.size() > b->fifo.size(); });
+  for (const BackendLink* link : links) snapshot.links.push_back(describe_link(*link, now));
   return snapshot;
 }
 

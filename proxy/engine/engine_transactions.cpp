@@ -16,31 +16,26 @@ namespace {
 /// What a block may leave behind for the next one of the same client, so that it need not be allocated again.
 constexpr std::size_t kept_capacity_max = 4096;
 
-bool in_block(const Request& request) {
-  return request.traits.in_transaction || request.traits.is_exec;
-}
-
-bool ends_block(const Request& request) {
-  return request.traits.is_exec || (request.traits.in_transaction && request.id == CommandId::discard);
-}
-
 }  // namespace
 
-/// The server has answered a command of an open block.
+/// The server has answered a command of an open block. What is kept counts as memory of the buffers.
 void Engine::keep_queued(Session& session, const Request& request, ReplyKind reply) {
-  if (ends_block(request)) return forget_kept(session);
+  if (request.ends_block()) return forget_kept(session);
   OpenBlock& block = session.extras().block;
   if (!block.whole) return;
   if (reply == ReplyKind::error) {
     block.whole = false;  // its client was told, and EXEC must fail
-  } else if (block.frames.size() + request.frame.size > options_.limits.transaction_bytes_max) {
+  } else if (block.frames.size() + request.frame.size > options_.limits.transaction_bytes_max ||
+             memory_in_use() + request.frame.size > options_.limits.memory_bytes_max) {
     ++stats_.transactions_unkept;
     block.whole = false;
   } else {
     block.frames.append(request.frame.view());
+    stats_.transaction_bytes_now += request.frame.size;
     ++block.count;
     return;
   }
+  stats_.transaction_bytes_now -= block.frames.size();
   block.frames = {};
   block.count = 0;
 }
@@ -49,6 +44,7 @@ void Engine::forget_kept(Session& session) {
   session.mode.block_lost = false;
   if (session.extras_or_null() == nullptr) return;
   OpenBlock& block = session.extras().block;
+  stats_.transaction_bytes_now -= block.frames.size();
   block.frames.clear();
   if (block.frames.capacity() > kept_capacity_max) block.frames = {};
   block.count = 0;
@@ -64,12 +60,12 @@ const Request* Engine::judge_blocks(const BackendLink& link) {
   bool front_ended = false;
   const Request* last = nullptr;
   for (const Request* r = link.fifo.front(); r != nullptr; r = r->next_in_fifo) {
-    if (!in_block(*r)) continue;
+    if (!r->in_block()) continue;
     // A DISCARD that stands for EXEC executes nothing either.
     const bool executed = r->traits.is_exec && r->override_reply == ReplyOverride::none &&
                           link.sent_state(*r) == SentState::sent;
     if (executed || (!whole && !front_ended)) last = r;
-    front_ended = front_ended || ends_block(*r);
+    front_ended = front_ended || r->ends_block();
   }
   const bool front_lost = last != nullptr && front_ended;
   if (front_lost) {
@@ -112,7 +108,7 @@ void Engine::begin_block_again(Session& session, BackendLink& link) {
 
 bool Engine::carries_block(const BackendLink& link) {
   for (const Request* r = link.fifo.front(); r != nullptr; r = r->next_in_fifo) {
-    if (r->session != nullptr && in_block(*r)) return true;
+    if (r->session != nullptr && r->in_block()) return true;
   }
   return false;
 }
@@ -123,8 +119,8 @@ void Engine::abandon_block(Session& session) {
   bool kept_is_of_another = false;
   Request* first = nullptr;
   for (Request* r = session.slots.front(); r != nullptr; r = r->next_slot) {
-    if (!in_block(*r) || r->state == RequestState::answered) continue;
-    if (ends_block(*r)) {
+    if (!r->in_block() || r->state == RequestState::answered) continue;
+    if (r->ends_block()) {
       kept_is_of_another = true;
       first = nullptr;
     } else if (first == nullptr) {
@@ -132,17 +128,8 @@ void Engine::abandon_block(Session& session) {
     }
   }
   for (Request* r = first; r != nullptr; r = r->next_slot) {
-    if (!in_block(*r) || r->state != RequestState::held) continue;
-    text_.clear();
-    if (r->id == CommandId::multi) {
-      resp::append_simple(text_, "OK");
-    } else {
-      resp::append_error(text_, transaction_text);
-    }
-    r->reply.clear(buffers_);
-    r->reply.append_copy(buffers_, text_);
-    r->state = RequestState::answered;
-    --session.held;
+    if (!r->in_block() || r->state != RequestState::held) continue;
+    answer_held(session, *r, transaction_text);
   }
   if (!kept_is_of_another) forget_kept(session);
   session.flush_slots(buffers_, slab_);

@@ -85,6 +85,12 @@ struct RequestFacts {
   bool ends_watch = false;       // EXEC of a block behind a WATCH: on another link it must fail
   bool lacked_replicas = false;  // refused with NOREPLICAS by a fresh route; that reply is kept
   ReplyOverride override_reply = ReplyOverride::none;
+
+  /// MULTI, what is queued behind it, and what ends it.
+  [[nodiscard]] bool in_block() const { return traits.in_transaction || traits.is_exec; }
+  [[nodiscard]] bool ends_block() const {
+    return traits.is_exec || (traits.in_transaction && id == resp::CommandId::discard);
+  }
 };
 
 struct Request : RequestFacts {

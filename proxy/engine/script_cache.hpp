@@ -43,7 +43,7 @@ class ScriptCache {
   std::uint64_t bytes_max_;
   std::uint64_t bytes_ = 0;
   std::uint64_t evicted_ = 0;
-  std::list<Script> scripts_;  // in the order of their arrival
+  std::list<Script> scripts_;                                     // in the order of their arrival
   boost::unordered_flat_map<std::string_view, Place> by_digest_;  // views of the digests in scripts_
   boost::unordered_flat_map<std::size_t, Place> by_hash_;
 };

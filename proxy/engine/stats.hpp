@@ -33,8 +33,9 @@ struct Stats {
   std::uint64_t idle_closed = 0;           // idle_max
   std::uint64_t partial_closed = 0;        // partial_command_max
   std::uint64_t scripts_evicted = 0;       // script_bytes_max
-  std::uint64_t transactions_unkept = 0;   // transaction_bytes_max
-  std::uint64_t bulk_moves = 0;            // sessions that moved to the bulk lane
+  std::uint64_t transactions_unkept = 0;   // transaction_bytes_max, memory_bytes_max
+  std::uint64_t transaction_bytes_now = 0;
+  std::uint64_t bulk_moves = 0;  // sessions that moved to the bulk lane
   // Backend
   std::uint64_t links_opened = 0;
   std::uint64_t links_failed = 0;  // connect or login failed

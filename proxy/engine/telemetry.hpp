@@ -64,7 +64,7 @@ struct LinkRow {
   ConnId conn;
   std::uint32_t worker = 0;  // filled in by the shell
   std::string server;
-  const char* kind = "";   // shared, bulk, leased, warm, subscriptions, logins, admin
+  const char* kind = "";   // shared, bulk, leased, idle, subscriptions, logins, admin
   const char* state = "";  // connecting, login, ready, draining
   std::string user;        // empty: fairlead's own login
   std::uint32_t db = 0;

@@ -94,15 +94,18 @@ class Check(TestCase):
                                  f"127.0.0.1:{proxy.stats_port}", "--threads", "2", "--server", "127.0.0.1:1",
                                  *arguments])
 
+    def wait_fit(self, proxy):
+        """The stats page opens a moment after the clients' port."""
+        wait_until(lambda: (done := self.check(proxy)).returncode == 0 and done.stdout == "fit\n", what="fitness")
+
     def test_fit_without_any_redis_and_without_a_password(self):
         """Redis is nobody's local fault; and a client's password is not needed to see that a worker answers."""
         proxy = self.fairlead(["--server", "127.0.0.1:1"], env={"FAIRLEAD_CLIENTS_PASSWORD": "secret"})
-        proxy.wait_listening()
-        done = self.check(proxy)
-        self.assertEqual((done.returncode, done.stdout.strip()), (0, "fit"))
+        self.wait_fit(proxy.wait_listening())
 
     def test_the_reason_of_a_hang_and_of_an_end(self):
         proxy = self.fairlead(["--server", "127.0.0.1:1"]).wait_listening()
+        self.wait_fit(proxy)
         proxy.process.signal(signal.SIGSTOP)
         done = self.check(proxy)
         self.assertEqual(done.returncode, 69)

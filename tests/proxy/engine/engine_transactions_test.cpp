@@ -300,6 +300,39 @@ TEST_CASE("a block whose link was refused by the server is lost, and no command 
   CHECK(world.got(shared) == Strings{"INCR a"});
 }
 
+TEST_CASE("what is kept of open blocks counts as memory, and is given back") {
+  EngineOptions options;
+  SECTION("there is room") {
+    ReadyWorld world(options);
+    const ConnId client = world.client();
+    const ConnId lease = begin_block(world, client);
+    CHECK(world.engine.stats().transaction_bytes_now > 0);
+    SECTION("at EXEC") {
+      world.feed(client, "EXEC\r\n");
+      world.feed(lease, "*1\r\n+OK\r\n");
+    }
+    SECTION("at RESET") {
+      world.feed(client, "RESET\r\n");
+    }
+    SECTION("when the client leaves") {
+      world.engine.on_error(client, "reset", world.now);
+      world.turn();
+    }
+    CHECK(world.engine.stats().transaction_bytes_now == 0);
+  }
+  SECTION("there is none") {
+    options.limits.memory_bytes_max = 1;
+    ReadyWorld world(options);
+    const ConnId client = world.client();
+    const ConnId lease = begin_block(world, client);
+    CHECK(world.engine.stats().transaction_bytes_now == 0);
+    CHECK(world.engine.stats().transactions_unkept == 1);
+    lose_link(world, lease);
+    world.feed(client, "EXEC\r\n");
+    CHECK(world.take(client) == aborted);
+  }
+}
+
 TEST_CASE("scripts of a block are loaded before it is said again") {
   ReadyWorld world;
   const ConnId client = world.client();
