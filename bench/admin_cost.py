@@ -1,33 +1,39 @@
 #!/usr/bin/env python3
 """What it costs that somebody looks: throughput and CPU with 1000 clients, without and with the page and Prometheus.
 
-    bench/admin_cost.py [--fairlead PROGRAM] [--clients 1000] [--rounds 6] [--requests 300000] [--out DIRECTORY]
+    bench/admin_cost.py [--fairlead PROGRAM] [--clients 1000] [--pairs 60] [--window 2.5] [--out DIRECTORY]
 
-Rounds alternate within one run: in every other one a process of its own fetches what an open page fetches
-(/api/v1/status, with the samples of the charts that it does not have) and what Prometheus fetches (/metrics), each once a
-second on a connection that it keeps. Ratios are taken between neighbours. The CPU time of the control thread, which alone
-answers, is counted apart: it does not move with the noise of the machine, and it is what the looking costs.
+One load runs from the beginning to the end, and is cut into windows. In every other one, in the order of a pair that is
+drawn, a process of its own fetches what an open page fetches (/api/v1/status, with the samples of the charts that it does
+not have) and what Prometheus fetches (/metrics), each once a second on connections that it keeps. The server's own count
+tells the commands of a window. Noise of the machine is slower than a pair, and what is left of it shrinks with the number
+of pairs: the ratio is told with the interval that holds it with 95 % (bootstrap over the pairs). The CPU time of the
+control thread, which alone answers, is counted apart: it is what the looking costs.
 """
 
 import argparse
 import http.client
 import json
+import math
 import multiprocessing
 import pathlib
+import random
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 
 from machine import Noise, describe
-from measure import check_replies, closed_loop, cpu_seconds
+from measure import check_replies, cpu_seconds
 from targets import ROOT, RedisServer, Target
-from workloads import Workload
 
 from harness import Process, free_port  # noqa: E402  (targets has put its directory on the path)
 
 INTERVAL = 1.0
+SETTLE = 0.2  # of the load after a window's beginning, and of what was asked for in the one before
+RESAMPLES = 4000
 SILENT, WATCHED = "nobody looks", "page and scrape each second"
 
 
@@ -36,8 +42,8 @@ def parse_arguments():
     parser.add_argument("--fairlead", default=str(ROOT / "build" / "release" / "fairlead"))
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--pipeline", type=int, default=1)
-    parser.add_argument("--requests", type=int, default=300_000, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=6, help="pairs of one measurement without and one with")
+    parser.add_argument("--window", type=float, default=2.5, help="seconds of each measurement")
+    parser.add_argument("--pairs", type=int, default=60, help="of one window without and one with")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", help="directory for admin_cost.json and admin_cost.md")
     options = parser.parse_args()
@@ -61,25 +67,24 @@ def control_seconds(process):
         return None
 
 
-def watch(port, told):
-    """Until it is ended: one look after the other, each on its kept connection. Tells how many and how large they were."""
+def watch(port, told, on):
+    """Until it is ended: while `on` is set, one look each second on kept connections. Tells how many and how large."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    looks, after = 0, 0
-    sizes = {}
+    after = 0
     while True:
+        on.wait()
         began = time.monotonic()
-        for name, path in (("page", f"/api/v1/status?after={after}"), ("scrape", "/metrics")):
+        sizes = []
+        for path in (f"/api/v1/status?after={after}", "/metrics"):
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read()
             if response.status != 200:
                 raise SystemExit(f"{path}: {response.status}")
-            sizes[name] = len(body)
+            sizes.append(len(body))
             found = re.match(rb'\{"now_ms":(\d+)', body)
             after = int(found.group(1)) - 1500 if found else after
-        looks += 1
-        told.value = looks
-        told.page, told.scrape = sizes["page"], sizes["scrape"]
+        told[:] = [told[0] + 1, *sizes]
         time.sleep(max(0.0, began + INTERVAL - time.monotonic()))
 
 
@@ -87,87 +92,130 @@ class Watcher:
     """The one who looks, in a process of its own, so that the load is not made slower by Python's lock."""
 
     def __init__(self, port):
-        self.manager = multiprocessing.Manager()
-        self.told = self.manager.Namespace(value=0, page=0, scrape=0)
-        self.process = multiprocessing.Process(target=watch, args=(port, self.told), daemon=True)
+        self.told = multiprocessing.Array("q", [0, 0, 0])  # looks, bytes of the page's, bytes of the scrape
+        self.on = multiprocessing.Event()
+        self.process = multiprocessing.Process(target=watch, args=(port, self.told, self.on), daemon=True)
         self.process.start()
-        deadline = time.monotonic() + 20
-        while self.told.value == 0:
-            if time.monotonic() > deadline or not self.process.is_alive():
-                raise SystemExit("nobody could look")
-            time.sleep(0.01)
 
     def end(self):
-        figures = {"looks": self.told.value, "page_bytes": self.told.page, "scrape_bytes": self.told.scrape}
         self.process.terminate()
         self.process.join(10)
-        self.manager.shutdown()
-        return figures
 
 
-def measure(server, target, stats_port, workload, options, kind):
-    watcher = Watcher(stats_port) if kind == WATCHED else None
-    try:
-        began, control, total = time.monotonic(), control_seconds(target.process), cpu_seconds(target.process)
-        figures = closed_loop(server, target, workload, "GET", options.requests)
-        took = time.monotonic() - began
-        figures["seconds"] = took
-        figures["proxy_ms_per_s"] = (cpu_seconds(target.process) - total) / took * 1000
-        if control is not None:
-            figures["control_ms_per_s"] = (control_seconds(target.process) - control) / took * 1000
-    finally:
-        looked = watcher.end() if watcher else {}
-    figures.update(looked)
+class Load:
+    """redis-benchmark with more requests than it can send, until it is ended."""
+
+    def __init__(self, target, options):
+        command = ["redis-benchmark", "-p", str(target.port), "-t", "get", "-n", "2000000000", "-q",
+                   "-c", str(options.clients), "-P", str(options.pipeline), "-d", "64", "-r", "10000"]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def check(self):
+        if self.process.poll() is not None:
+            raise SystemExit("redis-benchmark ended")
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def measure(server, target, seconds):
+    """One window: commands a second that the server counted, and CPU of the proxy."""
+    time.sleep(SETTLE)
+    began, calls = time.monotonic(), server.calls_of("get")
+    control, total = control_seconds(target.process), cpu_seconds(target.process)
+    time.sleep(seconds)
+    calls, took = server.calls_of("get") - calls, time.monotonic() - began
+    figures = {"rps": calls / took, "proxy_us": (cpu_seconds(target.process) - total) / calls * 1e6}
+    if control is not None:
+        figures["control_ms_per_s"] = (control_seconds(target.process) - control) / took * 1000
     return figures
+
+
+def measure_pairs(server, target, watcher, load, options, noise):
+    pairs, order = [], random.Random(1)
+    for number in range(options.pairs):
+        pair = {}
+        for kind in order.sample((SILENT, WATCHED), 2):
+            looks = watcher.told[0]
+            watcher.on.set() if kind == WATCHED else watcher.on.clear()
+            pair[kind] = measure(server, target, options.window)
+            pair[kind]["looks"] = watcher.told[0] - looks
+            load.check()
+        if pair[WATCHED]["looks"] == 0:
+            raise SystemExit("nobody could look")
+        pairs.append(pair)
+        if number % 10 == 9:
+            noise.sample()
+            print(f"pair {number + 1} of {options.pairs}: ratio {geometric_mean(ratios_of(pairs, 'rps')):.4f}", flush=True)
+    return pairs
 
 
 def run(options):
     with tempfile.TemporaryDirectory(prefix="fairlead-admin-") as directory:
         server = RedisServer("redis", directory)
-        target = None
+        target = load = watcher = None
         try:
             target, stats_port = start(server, options, directory)
             check_replies(server, target)
-            workload = Workload(f"c{options.clients}-P{options.pipeline}", options.clients, options.pipeline, 64,
-                                options.requests, ())
-            rounds, noise = [], Noise()
-            for number in range(options.rounds):
-                order = (SILENT, WATCHED) if number % 2 == 0 else (WATCHED, SILENT)
-                rounds.append({kind: measure(server, target, stats_port, workload, options, kind) for kind in order})
-                noise.sample()
-                print(f"round {number + 1} of {options.rounds}: " +
-                      ", ".join(f"{kind} {rounds[-1][kind]['rps']:.0f}/s" for kind in (SILENT, WATCHED)), flush=True)
-            return {"machine": describe(options.fairlead), "noise": noise.summary(), "workload": workload.name, "rounds": rounds}
+            noise, watcher, load = Noise(), Watcher(stats_port), Load(target, options)
+            deadline = time.monotonic() + 30
+            while server.calls_of("get") < 20 * options.clients:
+                load.check()
+                if time.monotonic() > deadline:
+                    raise SystemExit("the load does not begin")
+                time.sleep(0.05)
+            pairs = measure_pairs(server, target, watcher, load, options, noise)
+            return {"machine": describe(options.fairlead), "noise": noise.summary(),
+                    "workload": f"c{options.clients}-P{options.pipeline}", "window_s": options.window, "rounds": pairs,
+                    "page_bytes": watcher.told[1], "scrape_bytes": watcher.told[2]}
         finally:
+            for running in (load, watcher):
+                if running:
+                    running.end()
             if target:
                 target.process.stop()
             server.process.stop()
 
 
+def ratios_of(rounds, figure):
+    return [entry[WATCHED][figure] / entry[SILENT][figure] for entry in rounds if entry[SILENT][figure]]
+
+
+def geometric_mean(ratios):
+    return math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))
+
+
+def interval(ratios, draw=None):
+    """The 95 % in the middle of the geometric means of samples drawn again from the ratios (percentile bootstrap,
+    B. Efron, 1979)."""
+    draw = draw or random.Random(2)
+    means = sorted(geometric_mean(draw.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES))
+    return means[int(RESAMPLES * 0.025)], means[int(RESAMPLES * 0.975)]
+
+
 def summarise(rounds):
-    """Medians of each kind, and the median, lowest and highest of the ratios within the rounds."""
+    """Medians of each kind, and the geometric mean of the ratios within the pairs with its interval of 95 %."""
     summary = {}
-    for figure in ("rps", "proxy_us", "p50_ms", "p99_ms", "proxy_ms_per_s", "control_ms_per_s"):
+    for figure in ("rps", "proxy_us", "control_ms_per_s"):
         if not all(figure in entry[kind] for entry in rounds for kind in (SILENT, WATCHED)):
             continue
-        ratios = [entry[WATCHED][figure] / entry[SILENT][figure] for entry in rounds if entry[SILENT][figure]]
+        ratios = ratios_of(rounds, figure)
         summary[figure] = {"silent": statistics.median(entry[SILENT][figure] for entry in rounds),
                            "watched": statistics.median(entry[WATCHED][figure] for entry in rounds),
-                           "ratio": (statistics.median(ratios), min(ratios), max(ratios)) if ratios else None}
+                           "ratio": (geometric_mean(ratios), *interval(ratios)) if ratios else None}
     return summary
 
 
 def table(results):
-    names = {"rps": "requests a second", "proxy_us": "CPU of the proxy for a request, us", "p50_ms": "latency p50, ms",
-             "p99_ms": "latency p99, ms", "proxy_ms_per_s": "CPU of the proxy, ms in a second",
+    names = {"rps": "requests a second", "proxy_us": "CPU of the proxy for a request, us",
              "control_ms_per_s": "CPU of its control thread, ms in a second"}
-    looked = [entry[WATCHED] for entry in results["rounds"]]
-    lines = [f"{results['workload']}, GET, {len(results['rounds'])} rounds; looked at "
-             f"{sum(entry['looks'] for entry in looked)} times, {looked[-1]['page_bytes'] / 1024:.0f} KB for the page and "
-             f"{looked[-1]['scrape_bytes'] / 1024:.0f} KB for the scrape", "",
-             f"| | {SILENT} | {WATCHED} | ratio (lowest to highest) |", "|---|---|---|---|"]
+    lines = [f"{results['workload']}, GET, {len(results['rounds'])} pairs of windows of {results['window_s']} s; looked at "
+             f"{sum(entry[WATCHED]['looks'] for entry in results['rounds'])} times, {results['page_bytes'] / 1024:.0f} KB for "
+             f"the page and {results['scrape_bytes'] / 1024:.0f} KB for the scrape", "",
+             f"| | {SILENT} | {WATCHED} | ratio (95 % of it) |", "|---|---|---|---|"]
     for figure, row in summarise(results["rounds"]).items():
-        ratio = "{:.3f} ({:.3f} to {:.3f})".format(*row["ratio"]) if row["ratio"] else "-"
+        ratio = "{:.4f} ({:.4f} to {:.4f})".format(*row["ratio"]) if row["ratio"] else "-"
         lines.append(f"| {names[figure]} | {row['silent']:.4g} | {row['watched']:.4g} | {ratio} |")
     return lines
 

@@ -1,15 +1,13 @@
-// One socket of a worker, a client's or a backend link's: what the Asio shell must remember of it. The Engine
+// One socket of a worker, a client's or a backend link's: what the shell must remember of it. The Engine
 // knows it by its ConnId only.
 //
-// Owned by the Worker. Closed when the Engine says so, but kept until no asynchronous operation is
-// outstanding on it: handlers capture {Worker*, Stream*}, and the check of `closed` is their first line.
+// Owned by the Worker, which closes it when the Engine says so.
 #pragma once
 
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
 
 #include "proxy/engine/io.hpp"
+#include "proxy/poller.hpp"
 
 namespace fairlead::proxy {
 
@@ -22,17 +20,21 @@ enum class ResetOnClose : std::uint8_t {
 };
 
 struct Stream {
-  explicit Stream(boost::asio::io_context& context) : socket(context) {}
-
-  boost::asio::generic::stream_protocol::socket socket;
-  engine::ConnId id;
-  std::uint32_t slot = 0;         // in the Worker's array of all streams
-  std::uint32_t outstanding = 0;  // asynchronous operations whose handler has not run
+  engine::ConnId id;    // invalid: the slot is free
+  int descriptor = -1;  // -1: its address is being looked up
+  Poller::Interest waited_for = Poller::Interest::none;
   engine::Reading reading = engine::Reading::on;
   ResetOnClose reset = ResetOnClose::no;
-  bool read_armed = false;
-  bool write_armed = false;
-  bool closed = false;
+  bool connecting = false;
+  bool wants_to_write = false;
+
+  [[nodiscard]] Poller::Interest wanted() const {
+    const bool writes = connecting || wants_to_write;
+    if (connecting || reading == engine::Reading::off) {
+      return writes ? Poller::Interest::write : Poller::Interest::none;
+    }
+    return writes ? Poller::Interest::read_and_write : Poller::Interest::read;
+  }
 };
 
 }  // namespace fairlead::proxy

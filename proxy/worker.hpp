@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -20,6 +21,7 @@
 
 #include "proxy/engine/engine.hpp"
 #include "proxy/listener.hpp"
+#include "proxy/poller.hpp"
 #include "proxy/stream.hpp"
 
 namespace fairlead::proxy {
@@ -95,22 +97,22 @@ class Worker final : private engine::Io {
   engine::ConnectionNames names(engine::ConnId id) override;
 
   void run();
-  void end_turn();
+  void take_events();
   void arm_tick();
   void arm_pulse();
   health::TimePoint now();
 
   void on_accepted(int descriptor, ListenKind kind);
-  Stream& add_stream(engine::ConnId id);
+  Stream& add_stream(engine::ConnId id, int descriptor);
   Stream* find(engine::ConnId id);
-  void free_if_done(Stream& stream);
-  void arm_read(Stream& stream);
-  void on_readable(Stream& stream, const boost::system::error_code& error);
-  void on_writable(Stream& stream, const boost::system::error_code& error);
-  void connect_to(Stream& stream, const boost::asio::generic::stream_protocol::endpoint& endpoint);
-  void on_connected(Stream& stream, const boost::system::error_code& error);
-  void resolve(Stream& stream, const resp::Address& address);
+  [[nodiscard]] int settle(Stream& stream);
+  void wait_for_more(Stream& stream);
+  void on_stream_ready(const Poller::Ready& ready);
+  void receive(engine::ConnId id);
+  void resolve(engine::ConnId id, const resp::Address& address);
+  void connect_to(engine::ConnId id, const boost::asio::generic::stream_protocol::endpoint& endpoint);
   void connect_failed(engine::ConnId id, std::string why);
+  void on_connect_ready(Stream& stream);
   void check_leaving();
   void finish_leaving();
 
@@ -120,6 +122,10 @@ class Worker final : private engine::Io {
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer pulse_;  // so that a turn never comes late because nothing happened
   boost::asio::steady_timer leave_timer_;
+  Poller poller_;
+  int stream_turns_ = 0;       // in a row, without a look at the io_context
+  bool streams_busy_ = false;  // several were ready at once
+  bool engine_has_more_ = false;
   LeaveOrder leave_;                     // while leave_.done is set
   std::vector<engine::ConnId> leaving_;  // that are not closed yet
   std::uint32_t leaving_count_ = 0;
@@ -135,9 +141,8 @@ class Worker final : private engine::Io {
   bool draining_ = false;
   bool stopping_ = false;
   std::vector<std::unique_ptr<Listener>> listeners_;
-  std::vector<std::unique_ptr<Stream>> streams_;  // all, closed ones with operations outstanding included
-  std::vector<Stream*> clients_;                  // by ConnId::index
-  std::vector<Stream*> links_;
+  std::vector<Stream> clients_;  // by ConnId::index
+  std::vector<Stream> links_;
   engine::Engine engine_;
   std::thread thread_;
 };

@@ -13,10 +13,10 @@ using engine::ConnId;
 void Worker::let_go(LeaveOrder order) {
   if (leave_.done) finish_leaving();
   leave_ = std::move(order);
-  for (Stream* stream : clients_) {
-    if (stream == nullptr || local_host_of(stream->socket.native_handle()) != leave_.address) continue;
-    stream->reset = leave_.now == AddressNow::here ? ResetOnClose::when_acknowledged : ResetOnClose::always;
-    leaving_.push_back(stream->id);
+  for (Stream& stream : clients_) {
+    if (!stream.id.valid() || local_host_of(stream.descriptor) != leave_.address) continue;
+    stream.reset = leave_.now == AddressNow::here ? ResetOnClose::when_acknowledged : ResetOnClose::always;
+    leaving_.push_back(stream.id);
   }
   leaving_count_ = static_cast<std::uint32_t>(leaving_.size());
   // As if each of them had said that it will send no more: what it sent is answered, then it is closed.

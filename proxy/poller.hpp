@@ -1,0 +1,62 @@
+// Which streams of a worker are ready: one level-triggered epoll set, itself one descriptor of the worker's
+// io_context. Asio's reactor wants each wait armed anew, which is a system call for every request; a stream
+// stays in this set, and what is not wanted any more leaves it only when it is reported in vain.
+//
+// Owned by the Worker; lives on its thread. Never owns a descriptor but the set's own.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cstddef>
+#include <cstdint>
+
+#include "proxy/engine/io.hpp"
+
+namespace fairlead::proxy {
+
+class Poller {
+ public:
+  /// What is waited for. A connection that is lost is reported to whoever waits for anything.
+  enum class Interest : std::uint8_t { none = 0, read = 1, write = 2, read_and_write = 3 };
+  /// What is ready. A lost connection is both: the next system call on it tells why.
+  struct Ready {
+    engine::ConnId id;
+    bool readable = false;
+    bool writable = false;
+  };
+
+  /// Throws boost::system::system_error when the system has no epoll set to give.
+  explicit Poller(boost::asio::io_context& context);
+
+  /// Changes what is waited for from `now` to `wanted`. Returns 0, or the number of the error when the system
+  /// has no room for one more descriptor; nothing is waited for then.
+  [[nodiscard]] int change(int descriptor, engine::ConnId id, Interest& now, Interest wanted);
+
+  /// Calls `handler(const Ready&)` for all that is ready, events_max at most, without waiting. A name may be
+  /// that of a stream that was closed by an earlier call. Returns how many there were.
+  template <typename Handler>
+  std::size_t dispatch(Handler handler) {
+    const std::size_t count = take();
+    for (std::size_t i = 0; i < count; ++i) handler(ready_at(i));
+    return count;
+  }
+
+  /// Has the io_context wake up when a stream is ready.
+  void wake();
+
+ private:
+  /// As many as Asio's reactor takes in one round.
+  static constexpr std::size_t events_max = 128;
+
+  std::size_t take();
+  [[nodiscard]] Ready ready_at(std::size_t i) const;
+
+  boost::asio::posix::stream_descriptor set_;
+  bool wake_armed_ = false;
+  std::array<epoll_event, events_max> events_{};
+};
+
+}  // namespace fairlead::proxy
