@@ -27,9 +27,15 @@ int new_set() {
   return descriptor;
 }
 
-std::uint32_t events_of(Poller::Interest interest) {
-  const auto bits = static_cast<std::uint8_t>(interest);
-  return ((bits & 1U) != 0 ? std::uint32_t{EPOLLIN} : 0U) | ((bits & 2U) != 0 ? std::uint32_t{EPOLLOUT} : 0U);
+epoll_event event_of(engine::ConnId id, Poller::Interest interest) {
+  using Interest = Poller::Interest;
+  epoll_event event{};
+  event.events = EPOLLET;
+  if (interest == Interest::read || interest == Interest::read_and_write)
+    event.events |= EPOLLIN | EPOLLRDHUP;
+  if (interest == Interest::write || interest == Interest::read_and_write) event.events |= EPOLLOUT;
+  event.data.u64 = pack(id);
+  return event;
 }
 
 }  // namespace
@@ -38,16 +44,18 @@ Poller::Poller(boost::asio::io_context& context) : set_(context, new_set()) {}
 
 int Poller::change(int descriptor, engine::ConnId id, Interest& now, Interest wanted) {
   if (now == wanted) return 0;
-  // Who waits for nothing is taken out: a lost connection would be reported again and again.
   const int operation = now == Interest::none      ? EPOLL_CTL_ADD
                         : wanted == Interest::none ? EPOLL_CTL_DEL
                                                    : EPOLL_CTL_MOD;
-  epoll_event event{};
-  event.events = events_of(wanted);
-  event.data.u64 = pack(id);
+  epoll_event event = event_of(id, wanted);
   if (::epoll_ctl(set_.native_handle(), operation, descriptor, &event) != 0) return errno;
   now = wanted;
   return 0;
+}
+
+void Poller::repeat(int descriptor, engine::ConnId id, Interest now) {
+  epoll_event event = event_of(id, now);
+  ::epoll_ctl(set_.native_handle(), EPOLL_CTL_MOD, descriptor, &event);  // which looks at it anew
 }
 
 std::size_t Poller::take() {
@@ -58,8 +66,12 @@ std::size_t Poller::take() {
 Poller::Ready Poller::ready_at(std::size_t i) const {
   const epoll_event& event = events_[i];
   const bool lost = (event.events & (EPOLLERR | EPOLLHUP)) != 0;
-  return {unpack(event.data.u64), lost || (event.events & EPOLLIN) != 0,
-          lost || (event.events & EPOLLOUT) != 0};
+  Ready ready;
+  ready.id = unpack(event.data.u64);
+  ready.readable = lost || (event.events & EPOLLIN) != 0;
+  ready.writable = lost || (event.events & EPOLLOUT) != 0;
+  ready.ended = lost || (event.events & EPOLLRDHUP) != 0;
+  return ready;
 }
 
 void Poller::wake() {

@@ -1,6 +1,6 @@
-// Which streams of a worker are ready: one level-triggered epoll set, itself one descriptor of the worker's
+// Which streams of a worker are ready: one edge-triggered epoll set, itself one descriptor of the worker's
 // io_context. Asio's reactor wants each wait armed anew, which is a system call for every request; a stream
-// stays in this set, and what is not wanted any more leaves it only when it is reported in vain.
+// stays in this set, and each arrival is reported once: who does not read to the end asks for a repetition.
 //
 // Owned by the Worker; lives on its thread. Never owns a descriptor but the set's own.
 #pragma once
@@ -19,21 +19,23 @@ namespace fairlead::proxy {
 
 class Poller {
  public:
-  /// What is waited for. A connection that is lost is reported to whoever waits for anything.
-  enum class Interest : std::uint8_t { none = 0, read = 1, write = 2, read_and_write = 3 };
-  /// What is ready. A lost connection is both: the next system call on it tells why.
+  enum class Interest : std::uint8_t { none, read, write, read_and_write };
+  /// What is ready. A lost connection is all of it: the next system call on it tells why.
   struct Ready {
     engine::ConnId id;
     bool readable = false;
     bool writable = false;
+    bool ended = false;  // behind what can be read comes the end, of which nothing is told again
   };
 
   /// Throws boost::system::system_error when the system has no epoll set to give.
   explicit Poller(boost::asio::io_context& context);
 
-  /// Changes what is waited for from `now` to `wanted`. Returns 0, or the number of the error when the system
-  /// has no room for one more descriptor; nothing is waited for then.
+  /// Changes what is waited for from `now` to `wanted`; what is ready already is reported. Returns 0, or the
+  /// number of the error when the system has no room for one more descriptor; then `now` is as before.
   [[nodiscard]] int change(int descriptor, engine::ConnId id, Interest& now, Interest wanted);
+  /// Reports once more what is ready and waited for, in a later dispatch.
+  void repeat(int descriptor, engine::ConnId id, Interest now);
 
   /// Calls `handler(const Ready&)` for all that is ready, events_max at most, without waiting. A name may be
   /// that of a stream that was closed by an earlier call. Returns how many there were.

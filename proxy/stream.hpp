@@ -27,14 +27,7 @@ struct Stream {
   ResetOnClose reset = ResetOnClose::no;
   bool connecting = false;
   bool wants_to_write = false;
-
-  [[nodiscard]] Poller::Interest wanted() const {
-    const bool writes = connecting || wants_to_write;
-    if (connecting || reading == engine::Reading::off) {
-      return writes ? Poller::Interest::write : Poller::Interest::none;
-    }
-    return writes ? Poller::Interest::read_and_write : Poller::Interest::read;
-  }
+  bool unread = false;  // something was reported, and not read to the end
 };
 
 }  // namespace fairlead::proxy

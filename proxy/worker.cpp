@@ -14,7 +14,8 @@ using engine::ConnId;
 
 namespace {
 
-/// Asio's handlers that run before the turn ends.
+/// Streams, and Asio's handlers, that are heard before the turn ends.
+constexpr std::size_t streams_per_turn_max = 256;
 constexpr int handlers_per_turn_max = 256;
 /// Turns of streams alone, under load, before timers, messages and new clients are looked for: far less than
 /// a millisecond.
@@ -98,8 +99,7 @@ void Worker::run() {
 /// makes fuller writes. Under load the streams are looked at first: some are ready at each look, and a round
 /// of Asio's costs two more system calls.
 void Worker::take_events() {
-  const auto on_ready = [this](const Poller::Ready& ready) { on_stream_ready(ready); };
-  std::size_t ready = streams_busy_ || engine_has_more_ ? poller_.dispatch(on_ready) : 0;
+  std::size_t ready = streams_busy_ || engine_has_more_ ? take_streams() : 0;
   if (ready != 0 && ++stream_turns_ < stream_turns_max) return;
   stream_turns_ = 0;
   poller_.wake();
@@ -109,8 +109,19 @@ void Worker::take_events() {
     return;
   }
   context_.run_one();
-  ready = poller_.dispatch(on_ready);
+  ready = take_streams();
   streams_busy_ = ready > 1;
+}
+
+/// Until none is ready any more. A stream that is ready alone has no company to wait for.
+std::size_t Worker::take_streams() {
+  std::size_t count = 0;
+  std::size_t last = 0;
+  do {
+    last = poller_.dispatch([this](const Poller::Ready& ready) { on_stream_ready(ready); });
+    count += last;
+  } while (last != 0 && count > 1 && count < streams_per_turn_max);
+  return count;
 }
 
 health::TimePoint Worker::now() {

@@ -98,6 +98,7 @@ class Worker final : private engine::Io {
 
   void run();
   void take_events();
+  std::size_t take_streams();
   void arm_tick();
   void arm_pulse();
   health::TimePoint now();
@@ -105,10 +106,9 @@ class Worker final : private engine::Io {
   void on_accepted(int descriptor, ListenKind kind);
   Stream& add_stream(engine::ConnId id, int descriptor);
   Stream* find(engine::ConnId id);
-  [[nodiscard]] int settle(Stream& stream);
-  void wait_for_more(Stream& stream);
+  [[nodiscard]] int wait_for(Stream& stream, Poller::Interest wanted);
   void on_stream_ready(const Poller::Ready& ready);
-  void receive(engine::ConnId id);
+  void receive(const Poller::Ready& ready);
   void resolve(engine::ConnId id, const resp::Address& address);
   void connect_to(engine::ConnId id, const boost::asio::generic::stream_protocol::endpoint& endpoint);
   void connect_failed(engine::ConnId id, std::string why);

@@ -8,6 +8,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "proxy/socket_options.hpp"
 #include "proxy/worker.hpp"
@@ -43,9 +44,9 @@ Stream* Worker::find(ConnId id) {
   return table[id.index].id == id ? &table[id.index] : nullptr;
 }
 
-/// What the stream waits for now; 0, or the number of the error.
-int Worker::settle(Stream& stream) {
-  return poller_.change(stream.descriptor, stream.id, stream.waited_for, stream.wanted());
+/// 0, or the number of the error.
+int Worker::wait_for(Stream& stream, Poller::Interest wanted) {
+  return poller_.change(stream.descriptor, stream.id, stream.waited_for, wanted);
 }
 
 void Worker::close(ConnId id) {
@@ -55,8 +56,7 @@ void Worker::close(ConnId id) {
   if (stream->descriptor >= 0) {
     if (stream->reset != ResetOnClose::no) prepare_reset(stream->descriptor, stream->reset);
     // Closing alone would leave it in the set while a child process between fork and exec still has it.
-    [[maybe_unused]] const int error =
-        poller_.change(stream->descriptor, id, stream->waited_for, Poller::Interest::none);
+    (void)wait_for(*stream, Poller::Interest::none);
     ::close(stream->descriptor);
   }
   *stream = {};
@@ -77,64 +77,66 @@ void Worker::on_accepted(int descriptor, ListenKind kind) {
     return;
   }
   if (kind == ListenKind::tcp) prepare_client_socket(descriptor);
-  if (const int error = settle(add_stream(id, descriptor))) engine_.on_error(id, std::strerror(error), now());
+  const int error = wait_for(add_stream(id, descriptor), Poller::Interest::read);
+  if (error != 0) engine_.on_error(id, std::strerror(error), now());
 }
 
-/// Only more is asked for at once. What is not wanted any more is often wanted again soon; it is taken back
-/// when it is reported in vain.
 void Worker::set_reading(ConnId id, engine::Reading reading) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   stream->reading = reading;
-  if (reading == engine::Reading::on) wait_for_more(*stream);
+  if (reading == engine::Reading::on && std::exchange(stream->unread, false)) {
+    poller_.repeat(stream->descriptor, id, stream->waited_for);
+  }
 }
 
 void Worker::wait_writable(ConnId id) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   stream->wants_to_write = true;
-  wait_for_more(*stream);
-}
-
-/// The Engine orders this, so that it hears of an error in a handler of its own.
-void Worker::wait_for_more(Stream& stream) {
-  if (stream.descriptor < 0) return;
-  if (const int error = settle(stream)) {
-    post([this, id = stream.id, error] { engine_.on_error(id, std::strerror(error), now()); });
-  }
+  (void)wait_for(*stream, Poller::Interest::read_and_write);  // it is in the set, so there is room for it
 }
 
 void Worker::on_stream_ready(const Poller::Ready& ready) {
   Stream* stream = find(ready.id);
   if (stream == nullptr) return;  // closed in this round
   if (stream->connecting) return on_connect_ready(*stream);
-  const bool writable = ready.writable && stream->wants_to_write;
-  const bool readable = ready.readable && stream->reading == engine::Reading::on;
-  if (writable) {
+  if (ready.writable && stream->wants_to_write) {
     stream->wants_to_write = false;
     engine_.on_writable(ready.id, now());
+    stream = find(ready.id);
+    if (stream == nullptr) return;
+    if (!stream->wants_to_write) (void)wait_for(*stream, Poller::Interest::read);
   }
-  if (readable) receive(ready.id);
-  if (readable && !writable) return;  // nearly always
-  stream = find(ready.id);
-  if (stream == nullptr) return;
-  [[maybe_unused]] const int error = settle(*stream);  // less is wanted, for which there is room always
+  if (!ready.readable) return;
+  if (stream->reading == engine::Reading::on) {
+    receive(ready);
+  } else {
+    stream->unread = true;
+  }
 }
 
-void Worker::receive(ConnId id) {
+/// Reads to the end, or notes that it did not.
+void Worker::receive(const Poller::Ready& ready) {
+  const ConnId id = ready.id;
   std::size_t received = 0;
   for (int i = 0; i < reads_in_a_row_max; ++i) {
-    // The Engine may have closed the stream, or stopped reading, because of what was just read.
-    const Stream* stream = find(id);
-    if (stream == nullptr || stream->reading == engine::Reading::off) return;
     const engine::MutableBytes space = engine_.read_space(id);
-    const ssize_t size = ::recv(stream->descriptor, space.data, space.size, MSG_DONTWAIT);
+    const ssize_t size = ::recv(find(id)->descriptor, space.data, space.size, MSG_DONTWAIT);
     if (size > 0) {
       engine_.on_bytes(id, static_cast<std::size_t>(size), now());
+      // A read that does not fill the space took all there was.
+      if (static_cast<std::size_t>(size) < space.size && !ready.ended) return;
+      // The Engine may have closed the stream, or stopped reading, because of what was just read.
+      Stream* stream = find(id);
+      if (stream == nullptr) return;
+      if (stream->reading == engine::Reading::off) {
+        stream->unread = true;
+        return;
+      }
       received += static_cast<std::size_t>(size);
       const bool whole_frame = id.side == Side::backend || space.size > engine::read_ahead_bytes;
-      if (static_cast<std::size_t>(size) < space.size) return;
-      if (!whole_frame && received >= engine::read_ahead_bytes) return;  // now others have their turn
+      if (!whole_frame && received >= engine::read_ahead_bytes) break;
     } else if (size == 0) {
       engine_.on_end_of_file(id, now());
       return;
@@ -145,6 +147,9 @@ void Worker::receive(ConnId id) {
       return;
     }
   }
+  // Now others have their turn.
+  const Stream* stream = find(id);
+  poller_.repeat(stream->descriptor, id, stream->waited_for);
 }
 
 engine::WriteResult Worker::write(ConnId id, std::span<const engine::ConstBytes> buffers) {
@@ -217,7 +222,7 @@ void Worker::connect_to(ConnId id, const asio::generic::stream_protocol::endpoin
   int error =
       ::connect(descriptor, endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 ? 0 : errno;
   if (error == 0 || error == EINPROGRESS || error == EINTR)
-    error = settle(stream);  // writable when it is done
+    error = wait_for(stream, Poller::Interest::write);  // which it is when it has succeeded or failed
   if (error != 0) connect_failed(id, std::strerror(error));
 }
 
@@ -232,7 +237,7 @@ void Worker::on_connect_ready(Stream& stream) {
   socklen_t size = sizeof error;
   if (::getsockopt(stream.descriptor, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   stream.connecting = false;
-  if (error == 0) error = settle(stream);
+  if (error == 0) error = wait_for(stream, Poller::Interest::read);
   if (error != 0) {
     engine_.on_connect_failed(id, std::strerror(error), now());
   } else {

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cerrno>
+#include <string>
 #include <vector>
 
 using fairlead::engine::ConnId;
@@ -61,7 +63,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("a stream is reported under its name until it was read, without being asked for again") {
+TEST_CASE("each arrival is reported once under the stream's name, and once more when it is asked for") {
   Fixture fixture;
   Pair pair;
   const ConnId id = GENERATE(ConnId{0, 1, Side::client}, ConnId{0x7fffffff, 0xffffffff, Side::backend},
@@ -76,13 +78,18 @@ TEST_CASE("a stream is reported under its name until it was read, without being 
       CHECK(seen[0].id == id);
       CHECK(seen[0].readable);
       CHECK_FALSE(seen[0].writable);
+      CHECK_FALSE(seen[0].ended);
+      CHECK(fixture.look().empty());
+      fixture.poller.repeat(pair.ours, id, pair.interest);
     }
+    fixture.look();
     pair.hear();
+    fixture.poller.repeat(pair.ours, id, pair.interest);
     CHECK(fixture.look().empty());
   }
 }
 
-TEST_CASE("only what is wanted is reported") {
+TEST_CASE("only what is wanted is reported, but that also when it was there before") {
   Fixture fixture;
   Pair pair;
   pair.say();
@@ -97,7 +104,37 @@ TEST_CASE("only what is wanted is reported") {
   CHECK(seen[0].writable);
   CHECK(seen[0].readable);
   fixture.want(pair, Interest::none);
+  pair.say();
   CHECK(fixture.look().empty());
+}
+
+TEST_CASE("a full socket is reported when it takes bytes again") {
+  Fixture fixture;
+  Pair pair;
+  const std::string block(4096, 'x');
+  while (::write(pair.ours, block.data(), block.size()) > 0) {
+  }
+  REQUIRE(errno == EAGAIN);
+  fixture.want(pair, Interest::read_and_write);
+  CHECK(fixture.look().empty());
+  std::string taken(1 << 20, ' ');
+  while (::read(pair.theirs, taken.data(), taken.size()) > 0) {
+  }
+  const auto seen = fixture.look();
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].writable);
+}
+
+TEST_CASE("an end that comes with the last bytes is told with them") {
+  Fixture fixture;
+  Pair pair;
+  fixture.want(pair, Interest::read);
+  pair.say();
+  REQUIRE(::shutdown(pair.theirs, SHUT_WR) == 0);
+  const auto seen = fixture.look();
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].readable);
+  CHECK(seen[0].ended);
 }
 
 TEST_CASE("a peer that leaves is told to whoever waits for anything, and to nobody else") {
@@ -105,6 +142,7 @@ TEST_CASE("a peer that leaves is told to whoever waits for anything, and to nobo
   Pair pair;
   const Interest interest = GENERATE(Interest::read, Interest::write, Interest::none);
   fixture.want(pair, interest);
+  fixture.look();
   pair.leave();
   const auto seen = fixture.look();
   if (interest == Interest::none) {
@@ -113,6 +151,8 @@ TEST_CASE("a peer that leaves is told to whoever waits for anything, and to nobo
     REQUIRE(seen.size() == 1);
     CHECK(seen[0].readable);
     CHECK(seen[0].writable);
+    CHECK(seen[0].ended);
+    CHECK(fixture.look().empty());
   }
 }
 
