@@ -481,11 +481,18 @@ bool Engine::select_again(Session& session, Request* request, TimePoint now) {
   return false;
 }
 
-/// The subscriptions of a session, made again on a new lease. False when that must wait.
+/// The subscriptions and the tracking of a session, made again on a new lease. False when its commands must
+/// wait for that; once the hold time is over they are answered without, and the session stays in line for the
+/// next route.
 bool Engine::subscribe_again(Session& session, TimePoint now) {
-  if (gate_.verdict(now) != GateVerdict::dispatch) {
+  const GateVerdict verdict = gate_.verdict(now);
+  if (verdict == GateVerdict::hold && !held_too_long(session)) {
     hold(session);
     return false;
+  }
+  if (verdict != GateVerdict::dispatch) {
+    if (!session.wait_hook.is_linked()) subscribers_in_line_.push_back(session);
+    return true;
   }
   BackendLink* link = link_for(session, RouteKind::leased, now);
   if (link == nullptr) return false;
@@ -520,8 +527,6 @@ void Engine::expire_hold() {
     Session& session = held_sessions_.front();
     give_up_hold(session);
     fail_held(session);
-    // A subscriber stays in line for the next route; its commands do not wait for that.
-    if (session.resubscribe) subscribers_in_line_.push_back(session);
     make_runnable(session);
   }
 }

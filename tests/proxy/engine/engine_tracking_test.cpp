@@ -152,6 +152,39 @@ TEST_CASE("tracking begins again on the next link, before anything else, with an
   }
 }
 
+TEST_CASE("a client that tracks waits for a new route without keeping the worker busy") {
+  TrackingWorld world;
+  world.engine.on_error(world.link, "reset", world.now);
+  world.engine.on_error(world.shared, "reset", world.now);
+  world.turn();
+  world.take(world.client);
+  const std::string down = "-MASTERDOWN fairlead: no master for 10000 ms; the command was not executed\r\n";
+  world.feed(world.client, "GET a\r\n");
+  world.pass(9900ms);
+  CHECK(world.take(world.client).empty());
+  world.pass(200ms);
+  CHECK(world.take(world.client) == down);
+  const std::uint64_t held = world.engine.stats().held;
+  for (int i = 0; i < 5; ++i) {
+    world.turn();
+    const auto deadline = world.engine.next_deadline();
+    CHECK((!deadline || *deadline > world.now));
+    world.pass(1s);
+  }
+  CHECK(world.engine.stats().held == held);
+  world.feed(world.client, "GET b\r\nPING\r\n");
+  CHECK(world.take(world.client) == down + "+PONG\r\n");
+  SECTION("and has its tracking again with it, unasked") {
+    world.publish("b", 2);
+    CHECK(world.got(world.log_in()) == Strings{"CLIENT TRACKING ON"});
+  }
+  SECTION("and before the command that comes with it") {
+    world.announce("b", 2);
+    world.feed(world.client, "GET c\r\n");
+    CHECK(world.got(world.log_in()) == Strings{"CLIENT TRACKING ON", "GET c"});
+  }
+}
+
 TEST_CASE("HELLO goes to the link that a session has for itself") {
   ReadyWorld world;
   const ConnId client = world.client();

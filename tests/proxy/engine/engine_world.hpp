@@ -86,6 +86,13 @@ class World {
   /// A steady topology with this master.
   void publish(const std::string& host, std::uint64_t term = 1,
                health::GroupState state = health::GroupState::steady) {
+    announce(host, term, state);
+    turn();
+  }
+
+  /// The turn has not ended yet.
+  void announce(const std::string& host, std::uint64_t term,
+                health::GroupState state = health::GroupState::steady) {
     auto topology = std::make_shared<health::Topology>();
     topology->version = ++version;
     topology->commands = resp::CommandTable::built_in();
@@ -94,7 +101,6 @@ class World {
     shard.route = health::Route{{host, 6379, false}, "run-" + host, "7.0.15", term, now};
     topology->shards.push_back(shard);
     engine.on_topology(topology, now);
-    turn();
   }
 
   /// Strict mode: the same steady master, with a lease.
