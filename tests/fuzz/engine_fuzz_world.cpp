@@ -323,6 +323,8 @@ void FuzzWorld::turn() {
   for (int left = turns_max; engine_.end_turn(now_); --left) {
     if (left == 0) broken("a turn that never ends");
   }
+  const auto due = engine_.next_deadline();
+  if (due && *due <= now_) broken("a turn that leaves undone what was due");
   look();
 }
 

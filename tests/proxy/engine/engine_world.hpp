@@ -151,6 +151,9 @@ class World {
   void turn() {
     while (engine.end_turn(now)) {
     }
+    // What was due is done; otherwise the worker would have one turn after the other for nothing.
+    const auto due = engine.next_deadline();
+    CHECK((!due || *due > now));
   }
 
   void pass(std::chrono::milliseconds time) {
