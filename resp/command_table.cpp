@@ -346,7 +346,9 @@ void CommandTable::index_all() {
   }
   slots_.assign(std::bit_ceil(2 * entries), {});
   slot_mask_ = slots_.size() - 1;
-  for (const CommandSpec& spec : commands_) {
+  for (CommandSpec& spec : commands_) {
+    const bool fits = !spec.name.empty() && spec.name.size() <= 8 && spec.subcommands.empty();
+    spec.name_word = fits ? load_up_to_8(spec.name.data(), spec.name.size()) : 0;
     insert(spec, nullptr);
     for (const CommandSpec& subcommand : spec.subcommands) insert(subcommand, &spec);
   }

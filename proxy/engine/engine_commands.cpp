@@ -105,7 +105,7 @@ void Engine::pump(Session& session, TimePoint now) {
 
 Engine::Handled Engine::handle(Session& session, const resp::CommandResult& read, TimePoint now) {
   const CommandView& command = read.command;
-  const resp::CommandSpec* spec = table_->find(command);
+  const resp::CommandSpec* spec = table_->find(command, session.last_command);
   if (spec != nullptr && is_plainly_shared(*spec, session.mode) && session.subscriber == nullptr &&
       !pause_.active()) {
     session.last_command = spec;

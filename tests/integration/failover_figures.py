@@ -181,7 +181,8 @@ def one_failover(redis_set, proxy, companions, kind, count, round_name):
         wait_until(lambda: old.role() == "slave" if old.process.running() else old.start(), 60, "the old master's return")
     for server in redis_set.servers:
         if server is not new:
-            wait_until(lambda: server.role() == "slave" and server.in_sync(), 60, f"{server.name} to follow")
+            wait_until(lambda: server.role() == "slave" and server.in_sync(), 60,
+                       f"{server.name} to follow {new.name}, {kind}ed was {old.name}: {server.info('replication')}")
     # With the old master a replica again, what was acknowledged must still be there, all the time until Sentinel would
     # begin another failover (twice its failover-timeout).
     result["lost_later"] = 0
@@ -248,7 +249,7 @@ def main():
     parser.add_argument("--log", help="keep fairlead's log here")
     options = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="fairlead-figures-")
-    results, companions = [], None
+    results, companions, proxy = [], None, None
     redis_set = RedisSet(directory, replicas=2, sentinels=0)
     try:
         redis_set.start_sentinels(3, options.down_after)
@@ -263,10 +264,10 @@ def main():
                   f"lost {result['lost']} ({1000 * result['lag']:.1f} ms), later {result['lost_later'] - result['lost']}, "
                   f"twice {result['twice']}, closed {result['closed']}, noticed by {result['noticed']}", flush=True)
         report(results)
-        if options.log:
-            shutil.copy(proxy.process.log_path, options.log)
         proxy.process.stop()
     finally:
+        if options.log and proxy:
+            shutil.copy(proxy.process.log_path, options.log)
         if companions:
             companions.close()
         redis_set.stop()

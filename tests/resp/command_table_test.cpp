@@ -48,6 +48,11 @@ const CommandSpec* find_call(const CommandTable& table, std::string_view line) {
   return table.find(words.view());
 }
 
+const CommandSpec* find_call(const CommandTable& table, std::string_view line, const CommandSpec* likely) {
+  const CommandWords words(line);
+  return table.find(words.view(), likely);
+}
+
 std::string upper(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
@@ -163,6 +168,34 @@ TEST_CASE("table: names of every length, folded by ASCII letters only") {
   CHECK(table->find("x ") == nullptr);     // 0 + 32
   CHECK(table->find("X@") == table->find("x@"));
   CHECK(table->find(std::string(41, 'q')) == nullptr);
+}
+
+TEST_CASE("table: what was said before never changes what is found") {
+  const auto table = CommandTable::built_in();
+  std::vector<const CommandSpec*> likely = {nullptr};
+  std::vector<std::string> lines = {"nosuch",        "ge",     "gets", "GE\xd4", "''", "client",
+                                    "client nosuch", "object", "set"};
+  for (const CommandSpec& spec : table->commands()) {
+    likely.push_back(&spec);
+    lines.push_back(upper(spec.name) + " a");
+    for (const CommandSpec& subcommand : spec.subcommands) {
+      likely.push_back(&subcommand);
+      lines.push_back(subcommand.name);
+      std::replace(lines.back().begin(), lines.back().end(), '|', ' ');
+      lines.push_back(subcommand.name);  // a name for people
+    }
+  }
+  std::size_t wrong = 0;
+  std::size_t found_at_once = 0;
+  for (const std::string& line : lines) {
+    const CommandSpec* expected = find_call(*table, line);
+    for (const CommandSpec* spec : likely) {
+      if (find_call(*table, line, spec) != expected) ++wrong;
+      if (spec != nullptr && spec == expected && spec->name_word != 0) ++found_at_once;
+    }
+  }
+  CHECK(wrong == 0);
+  CHECK(found_at_once > 150);
 }
 
 TEST_CASE("table: a lookup allocates nothing") {
