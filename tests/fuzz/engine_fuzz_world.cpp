@@ -336,7 +336,10 @@ void FuzzWorld::look_at_links() {
     const ConnId id{name.first, name.second, Side::backend};
     const bool known = std::any_of(links_.begin(), links_.end(),
                                    [id](const std::unique_ptr<Link>& link) { return link->id == id; });
-    if (!known) links_.push_back(std::make_unique<Link>(Link{id, ModelServer(ledger_)}));
+    if (known) continue;
+    ModelServer server(ledger_, std::to_string(++links_made_),
+                       [this](const std::string& unblocked) { return give_back(unblocked); });
+    links_.push_back(std::make_unique<Link>(Link{id, std::move(server)}));
   }
   for (const std::unique_ptr<Link>& link : links_) {
     std::string& written = io_.links.at(FuzzIo::name(link->id)).written;
@@ -348,6 +351,14 @@ void FuzzWorld::look_at_links() {
     if (gone) io_.links.erase(FuzzIo::name(link->id));
     return gone;
   });
+}
+
+/// CLIENT UNBLOCK of the link that has this CLIENT ID.
+bool FuzzWorld::give_back(const std::string& id) {
+  const auto found = std::find_if(links_.begin(), links_.end(), [&id](const std::unique_ptr<Link>& link) {
+    return link->server.id() == id;
+  });
+  return found != links_.end() && (*found)->server.give_back();
 }
 
 void FuzzWorld::look_at_clients() {

@@ -89,6 +89,7 @@ class FuzzWorld {
   void look();
   void look_at_clients();
   void look_at_links();
+  bool give_back(const std::string& id);
   std::size_t feed(engine::ConnId id, std::string_view bytes);
   bool settle_once();
   void settle();
@@ -109,6 +110,7 @@ class FuzzWorld {
   std::vector<Client> clients_;
   std::vector<std::unique_ptr<Link>> links_;
   std::size_t clients_made_ = 0;
+  std::size_t links_made_ = 0;
   std::uint64_t closes_explained_ = 0;
   bool drained_ = false;
   std::uint64_t leases_max_ = 0;
