@@ -418,6 +418,18 @@ TEST_CASE("a client that goes away while its server is asked leaves nothing behi
   CHECK(world.engine.stats().blocked_moved == 0);
 }
 
+TEST_CASE(
+    "while its former server is asked, a client gets a link that others may redirect to a little later") {
+  BlockedWorld world;
+  world.route_leaves();
+  ClientQuery query;
+  query.kind = QueryKind::locate;
+  query.filter.ids = {2};
+  const QueryAnswer answer = world.engine.answer_query(query, world.now);
+  CHECK(answer.link_pending);
+  CHECK(answer.link_server_id == 0);
+}
+
 TEST_CASE("in session mode the answer ends the link, and what is said next goes to the next master") {
   BlockedWorld world("BLPOP q 20", session_mode());
   world.publish("b", 2);
