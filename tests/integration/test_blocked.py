@@ -30,6 +30,8 @@ class Consumer(threading.Thread):
                 self.values.append(self.client.command("BLPOP", "jobs", "0")[1])
         except Exception as error:  # told by the test, which sees what is missing
             self.broken = error
+        finally:
+            self.client.close()
 
 
 class Pusher(threading.Thread):
@@ -60,6 +62,8 @@ class Pusher(threading.Thread):
                     time.sleep(self.pause)
         except Exception as error:  # told by the test
             self.unexpected.append(repr(error))
+        finally:
+            self.client.close()
 
     def finish(self):
         self.stopped.set()
