@@ -117,9 +117,13 @@ bool ModelServer::login_command(const Words& words, Mood mood) {
   return true;
 }
 
+bool ModelServer::waits() const {
+  const bool may_wait = !in_multi_ && (protocol_ == 3 || channels_.empty());
+  return may_wait && !pending_.empty() && pending_.front().front() == "BLPOP";
+}
+
 bool ModelServer::give_back() {
-  const bool waits = !pending_.empty() && pending_.front().front() == "BLPOP" && !in_multi_;
-  if (!waits || (protocol_ == 2 && !channels_.empty())) return false;
+  if (!waits()) return false;
   uncount(tag_of(pending_.front()));
   pending_.pop_front();
   put_error("UNBLOCKED client unblocked via CLIENT UNBLOCK");

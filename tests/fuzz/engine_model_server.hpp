@@ -38,6 +38,8 @@ class ModelServer {
   void receive(std::string_view bytes);
   /// Takes one command from `pending` and puts its answer into `outbox`.
   void work(Mood mood);
+  /// The next command blocks: without a value for it nothing happens.
+  [[nodiscard]] bool waits() const;
   /// A blocking command that waits here is not executed. False when there is none.
   bool give_back();
   /// A message on one of the channels it has, if any.
