@@ -72,10 +72,12 @@ class Pusher(threading.Thread):
 
 
 class BlockedAtASwitch(TestCase):
+    arguments = ()
+
     def setUp(self):
         self.set = self.redis_set()
         self.old = self.set.servers[0]
-        self.proxy = self.fairlead(self.set).wait_ready()
+        self.proxy = self.fairlead(self.set, *self.arguments).wait_ready()
 
     def counter(self, name):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.proxy.stats_port}/metrics", timeout=10) as page:
@@ -151,6 +153,12 @@ class BlockedAtASwitch(TestCase):
             return any(replica.command("ROLE")[0] == b"master" for replica in replicas)
         except (OSError, Closed):
             return True
+
+
+class BlockedInSessionMode(BlockedAtASwitch):
+    """Every client has a link of its own, and there is no shared one beside it."""
+
+    arguments = ("--pool-mode", "session")
 
 
 if __name__ == "__main__":
