@@ -24,6 +24,13 @@ namespace fairlead::engine {
 
 enum class LinkState : std::uint8_t { connecting, login, ready, draining, closed };
 
+/// A blocking command whose server the route has left (engine_unblock.cpp).
+enum class Unblocking : std::uint8_t {
+  no,
+  asked,      // CLIENT UNBLOCK was said: the answer decides
+  answering,  // it did not come in time, but its beginning did
+};
+
 /// Sessions may share a link, or take over one from another, when all of this is equal.
 struct LinkKey {
   resp::Version version = resp::Version::resp2;
@@ -35,6 +42,8 @@ struct LinkKey {
   friend bool operator==(const LinkKey&, const LinkKey&) = default;
 };
 
+/// Asks a server that is no longer the route what became of the commands that wait there; short-lived.
+constexpr std::uint32_t unblock_lane = 0xFFFB;
 /// CLIENT UNBLOCK and UNPAUSE: kept off the links that a pause of the server stops.
 constexpr std::uint32_t admin_lane = 0xFFFC;
 /// Large frames and replies have a link of their own, so that small ones do not wait behind them.
@@ -91,6 +100,7 @@ struct BackendLink {
   bool leased = false;         // not shared: leased now, or idle among the leasable
   bool unclean = false;        // may carry state of its last owner: closed instead of used again
   bool write_blocked = false;
+  Unblocking unblocking = Unblocking::no;
   std::optional<std::string> name{""};  // what CLIENT SETNAME called it; nothing: only the server knows
   std::int64_t subscription_count = 0;  // as the server last confirmed, in stream order
   Timer timer;                          // connect and login, or the end of draining

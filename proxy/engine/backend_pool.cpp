@@ -34,9 +34,10 @@ std::size_t BackendPool::KeyHash::operator()(const LinkKey& key) const {
   return hash;
 }
 
-BackendLink* BackendPool::open(LinkKey key, const UserPtr& user, health::TimePoint now) {
+BackendLink* BackendPool::open(LinkKey key, const UserPtr& user, const resp::Address& address,
+                               health::TimePoint now) {
   FAIRLEAD_CHECK(route_serial_ != 0);
-  BackendLink* link = links_.create(key, route_.address);
+  BackendLink* link = links_.create(key, address);
   link->user = user;
   link->route_serial = route_serial_;
   link->opened_at = now;
@@ -52,7 +53,7 @@ BackendLink* BackendPool::shared(LinkKey key, const UserPtr& user, health::TimeP
   if (last_ != nullptr && last_->key == key) return last_;
   const auto found = shared_.find(key);
   if (found != shared_.end()) return last_ = found->second;
-  last_ = open(key, user, now);
+  last_ = open(key, user, route_.address, now);
   shared_.emplace(key, last_);
   return last_;
 }
@@ -67,12 +68,18 @@ BackendLink* BackendPool::lease(LinkKey key, Session& owner, health::TimePoint n
     idle_.erase(found);
   } else {
     if (stats_.leases_now >= options_.limits.leased_links_max) return nullptr;
-    link = open(key, owner.user, now);
+    link = open(key, owner.user, route_.address, now);
     link->leased = true;
   }
   link->owner = &owner;
   ++stats_.leases_now;
   ++stats_.leases_begun;
+  return link;
+}
+
+BackendLink* BackendPool::open_past(LinkKey key, const BackendLink& beside, health::TimePoint now) {
+  BackendLink* link = open(key, nullptr, beside.address, now);
+  link->route_serial = beside.route_serial;
   return link;
 }
 

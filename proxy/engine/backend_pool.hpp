@@ -38,6 +38,8 @@ class BackendPool {
   [[nodiscard]] BackendLink* last_shared() const { return last_; }
   /// A link for one session: an idle one of the same key, or a new one. Null when leased_links_max are taken.
   [[nodiscard]] BackendLink* lease(LinkKey key, Session& owner, health::TimePoint now);
+  /// A link to a server that was the route before, of fairlead's own login; handed out to nobody else.
+  [[nodiscard]] BackendLink* open_past(LinkKey key, const BackendLink& beside, health::TimePoint now);
   /// The session is done with it and owes no reply: kept for the next lease, or closed when unclean.
   void end_lease(BackendLink& link);
   /// Closes the connection. The FIFO must be empty. The object lives until collect().
@@ -56,7 +58,7 @@ class BackendPool {
     std::size_t operator()(const LinkKey& key) const;
   };
 
-  BackendLink* open(LinkKey key, const UserPtr& user, health::TimePoint now);
+  BackendLink* open(LinkKey key, const UserPtr& user, const resp::Address& address, health::TimePoint now);
 
   Io& io_;
   const EngineOptions& options_;

@@ -16,6 +16,7 @@
 //   engine_subscriptions.cpp  SUBSCRIBE and its like, and the messages
 //   engine_hub.cpp       the upstream links of subscriptions
 //   engine_failover.cpp  topologies, lost links, holding and dispatching again
+//   engine_unblock.cpp   blocking commands when the route leaves their server
 //   engine_lease.cpp     which link a session sends to; leases; raw sessions
 //   engine_tracking.cpp  CLIENT TRACKING: invalidations and who gets them
 //   engine_scripts.cpp   scripts that a new master lacks
@@ -309,6 +310,13 @@ class Engine {
   [[nodiscard]] std::optional<health::TimePoint> warm_due() const;
   void open_warm_links(health::TimePoint now);
 
+  // engine_unblock.cpp
+  bool await_blocked(BackendLink& link, health::TimePoint now);
+  void say_unblock(const BackendLink& link, health::TimePoint now);
+  [[nodiscard]] static bool may_be_unblocked(const BackendLink& link);
+  [[nodiscard]] static bool unblocked_by_us(const BackendLink& link, std::string_view error);
+  bool outlasts_unblocking(BackendLink& link, health::TimePoint now);
+
   // engine_failover.cpp
   void close_gate(BackendLink& link, health::SignalKind kind, std::string_view detail, health::TimePoint now);
   void send_signal(health::SignalKind kind, const resp::Address& server, std::string_view detail,
@@ -410,6 +418,7 @@ class Engine {
   std::uint64_t queries_asked_ = 0;
   ClientPause pause_;
   ScriptCache scripts_;
+  ConnId unblocker_;                                   // asks the server of the route before this one
   std::optional<health::TimePoint> warm_wanted_from_;  // links may be missing, to be opened then
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into

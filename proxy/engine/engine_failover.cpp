@@ -72,6 +72,7 @@ void Engine::retire(BackendLink& link, TimePoint now) {
     pool_.close(link);
     return;
   }
+  if (await_blocked(link, now)) return;
   const bool bound =
       link.owner != nullptr && (link.owner->mode.in_multi || link.owner->mode.watching ||
                                 link.owner->mode.subscribed || link.owner->mode.tracking ||
@@ -193,6 +194,14 @@ void Engine::on_connect_failed(ConnId id, std::string_view why, TimePoint now) {
 
 void Engine::on_login_reply(BackendLink& link, TimePoint now) {
   const LoginResult result = link.login.on_reply(link.scanner);
+  // What a server of the past thinks of our login stops nobody. One that is a replica by now has ended those
+  // who were blocked there itself.
+  const bool of_the_past = link.key.lane == unblock_lane;
+  if (of_the_past && result != LoginResult::in_progress && result != LoginResult::ready) {
+    ++stats_.links_failed;
+    lose(link, now);
+    return;
+  }
   switch (result) {
     case LoginResult::in_progress:
       return;
@@ -249,7 +258,7 @@ void Engine::refuse_all(BackendLink& link, const std::string& error) {
 }
 
 void Engine::on_ready(BackendLink& link) {
-  link.timer.cancel();
+  if (link.key.lane != unblock_lane) link.timer.cancel();  // the whole life of that one is bounded
   link.state = LinkState::ready;
   mark_dirty(link);
   if (link.hub != nullptr) on_hub_ready(*link.hub);
@@ -257,8 +266,9 @@ void Engine::on_ready(BackendLink& link) {
 }
 
 void Engine::on_link_timer(BackendLink& link, TimePoint now) {
-  if (link.state == LinkState::draining) {
-    lose(link, now);
+  const bool asks_the_past = link.state == LinkState::ready && link.key.lane == unblock_lane;
+  if (link.state == LinkState::draining || asks_the_past) {
+    if (!outlasts_unblocking(link, now)) lose(link, now);
   } else if (link.state == LinkState::ready) {
     // Commands that wait for the gate on this link were not sent: they are held like all others. When their
     // time is over, the link's end hands them to those who answer.

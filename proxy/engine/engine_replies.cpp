@@ -287,7 +287,8 @@ void Engine::on_error_reply(BackendLink& link, Request* request, TimePoint now) 
   const resp::ServerErrorKind kind = resp::parse_server_error(text).kind;
   // CLIENT UNBLOCK ... ERROR has the same first word, and is meant for the client.
   const bool unblocked_by_client = kind == resp::ServerErrorKind::unblocked &&
-                                   text.find("instance state changed") == std::string_view::npos;
+                                   text.find("instance state changed") == std::string_view::npos &&
+                                   !unblocked_by_us(link, text);
   const bool fresh = now - pool_.route().since < route_fresh_max && link.route_serial == pool_.route_serial();
   const RefusalOutcome outcome =
       on_refusal(kind, request->traits, fresh ? RouteAge::fresh : RouteAge::settled);
@@ -314,6 +315,7 @@ void Engine::on_error_reply(BackendLink& link, Request* request, TimePoint now) 
   if (refused && (!gate_.open() || link.route_serial != pool_.route_serial())) {
     FAIRLEAD_CHECK(link.fifo.pop_front() == request);
     request->refused_serial = link.route_serial;
+    if (link.unblocking != Unblocking::no) ++stats_.blocked_moved;
     hold_request(request);  // its error is kept in request->reply, in case it must be told after all
     if (link.state == LinkState::draining && !link.busy()) lose(link, now);
     return;
@@ -339,6 +341,7 @@ void Engine::wait_for_replicas(Request* request, TimePoint now) {
 void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
   FAIRLEAD_CHECK(link.fifo.pop_front() == request);
   ++stats_.replies;
+  if (link.unblocking != Unblocking::no) ++stats_.blocked_answered;
   request->link = nullptr;
   Session* session = request->session;
   if (session == nullptr) {
@@ -373,7 +376,8 @@ void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
     }
   }
   if (link.state == LinkState::ready) complete_synthesised(link);
-  if (link.state == LinkState::draining && !link.busy()) lose(link, now);
+  const bool has_done_its_work = link.state == LinkState::draining || link.key.lane == unblock_lane;
+  if (has_done_its_work && link.state != LinkState::closed && !link.busy()) lose(link, now);
 }
 
 void Engine::apply_answer(BackendLink& link, Session& session, Request& request) {

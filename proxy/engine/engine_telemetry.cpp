@@ -69,6 +69,8 @@ const char* kind_of(const BackendLink& link) {
       return "logins";
     case admin_lane:
       return "admin";
+    case unblock_lane:
+      return "unblock";
     default:
       return "shared";
   }

@@ -101,7 +101,10 @@ void Engine::answer_locate(const ClientQuery& query, QueryAnswer& answer, TimePo
       answer.link_pending = !quiet;
       return;
     }
-    if (lease->route_serial != pool_.route_serial()) return;
+    if (lease->route_serial != pool_.route_serial()) {
+      answer.link_pending = true;  // as soon as its former server has said what became of its command
+      return;
+    }
     session.mode.redirect_target = true;
     if (lease->state != LinkState::ready) {
       answer.link_pending = lease->state == LinkState::connecting || lease->state == LinkState::login;

@@ -63,7 +63,11 @@ struct Stats {
   std::uint64_t raw_closed = 0;             // clients closed because their own link was lost (MONITOR ...)
   std::uint64_t script_bytes_now = 0;       // scripts kept for a new master
   std::uint64_t scripts_loaded = 0;         // SCRIPT LOAD said to a master that lacked what EVALSHA asked for
-  std::uint64_t resubscribed = 0;           // sessions whose subscriptions were made again
+  // Blocking commands whose server the route has left
+  std::uint64_t blocked_moved = 0;       // unblocked there, and said again to the next master
+  std::uint64_t blocked_answered = 0;    // answered there all the same, which the client got
+  std::uint64_t blocked_unanswered = 0;  // no word of that server in time: said again, or UNCERTAIN
+  std::uint64_t resubscribed = 0;        // sessions whose subscriptions were made again
   // Subscriptions shared upstream
   std::uint64_t subscriptions_lost = 0;     // clients closed because a new master refused their subscription
   std::uint64_t messages_in = 0;            // from the server, for a name that somebody has

@@ -13,7 +13,8 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::size_t clients_max = 6;
-constexpr int turns_max = 20000;         // of one loop of end_turn: more is a loop without an end
+constexpr int turns_max = 20000;  // of one loop of end_turn: more is a loop without an end
+constexpr int rounds_before_the_end = 10;
 constexpr int settle_rounds_max = 2000;  // until everybody has what is owed
 
 }  // namespace
@@ -68,6 +69,7 @@ engine::EngineOptions FuzzWorld::choose_options() {
     options.limits.pipeline_depth_max = 4;
     options.limits.leased_links_max = 2;
   }
+  nobody_pushes_ = (bits & 128U) != 0;
   leases_max_ = options.limits.leased_links_max;
   if ((bits & 32U) != 0) {
     options.limits.output_pause_bytes = 100;
@@ -338,7 +340,10 @@ void FuzzWorld::look_at_links() {
     const ConnId id{name.first, name.second, Side::backend};
     const bool known = std::any_of(links_.begin(), links_.end(),
                                    [id](const std::unique_ptr<Link>& link) { return link->id == id; });
-    if (!known) links_.push_back(std::make_unique<Link>(Link{id, ModelServer(ledger_)}));
+    if (known) continue;
+    ModelServer server(ledger_, std::to_string(++links_made_),
+                       [this](const std::string& unblocked) { return give_back(unblocked); });
+    links_.push_back(std::make_unique<Link>(Link{id, std::move(server)}));
   }
   for (const std::unique_ptr<Link>& link : links_) {
     std::string& written = io_.links.at(FuzzIo::name(link->id)).written;
@@ -350,6 +355,19 @@ void FuzzWorld::look_at_links() {
     if (gone) io_.links.erase(FuzzIo::name(link->id));
     return gone;
   });
+}
+
+/// In a blocking command, and nobody pushes: least of all at a server that is no longer the route.
+bool FuzzWorld::gets_no_value(const Link& link) const {
+  return link.server.waits() && (nobody_pushes_ || io_.links.at(FuzzIo::name(link.id)).route != io_.route);
+}
+
+/// CLIENT UNBLOCK of the link that has this CLIENT ID.
+bool FuzzWorld::give_back(const std::string& id) {
+  const auto found = std::find_if(links_.begin(), links_.end(), [&id](const std::unique_ptr<Link>& link) {
+    return link->server.id() == id;
+  });
+  return found != links_.end() && (*found)->server.give_back();
 }
 
 void FuzzWorld::look_at_clients() {
@@ -399,7 +417,7 @@ bool FuzzWorld::settle_once() {
   turn();
   for (std::size_t i = 0; i < links_.size(); ++i) {
     ModelServer& server = links_[i]->server;
-    while (server.has_work()) server.work(Mood::execute);
+    while (server.has_work() && !gets_no_value(*links_[i])) server.work(Mood::execute);
     const std::size_t fed = feed(links_[i]->id, server.outbox);
     server.outbox.erase(0, fed);
     moved = moved || fed > 0;
@@ -437,6 +455,9 @@ bool FuzzWorld::somebody_satisfied_leaves() {
 void FuzzWorld::finish() {
   turn();
   if (manners_ == Manners::honest) {
+    // Whoever says a blocking command waits in it when the route leaves.
+    for (int round = 0; nobody_pushes_ && round < rounds_before_the_end; ++round) settle_once();
+    nobody_pushes_ = false;
     // A route that nobody doubts, and no connection of the past whose next write fails.
     publish("z", term_ + 1, GroupState::steady);
     for (auto* all : {&io_.clients, &io_.links}) {

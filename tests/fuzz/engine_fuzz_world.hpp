@@ -89,6 +89,8 @@ class FuzzWorld {
   void look();
   void look_at_clients();
   void look_at_links();
+  bool give_back(const std::string& id);
+  [[nodiscard]] bool gets_no_value(const Link& link) const;
   std::size_t feed(engine::ConnId id, std::string_view bytes);
   bool settle_once();
   void settle();
@@ -109,8 +111,10 @@ class FuzzWorld {
   std::vector<Client> clients_;
   std::vector<std::unique_ptr<Link>> links_;
   std::size_t clients_made_ = 0;
+  std::size_t links_made_ = 0;
   std::uint64_t closes_explained_ = 0;
   bool drained_ = false;
+  bool nobody_pushes_ = false;  // when the world comes to rest for the first time
   std::uint64_t leases_max_ = 0;
   engine::Engine engine_;
 };

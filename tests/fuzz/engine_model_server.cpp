@@ -100,7 +100,9 @@ bool ModelServer::login_command(const Words& words, Mood mood) {
       outbox += "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n";
     }
   } else if (name == "CLIENT" && words.size() == 2 && words[1] == "ID" && !in_multi_) {
-    outbox += ":7\r\n";
+    outbox += ":" + id_ + "\r\n";
+  } else if (name == "CLIENT" && words.size() == 4 && words[1] == "UNBLOCK" && !in_multi_) {
+    outbox += unblock_(words[2]) ? ":1\r\n" : ":0\r\n";
   } else if (name == "SELECT" && !in_multi_) {
     const bool known = words.size() == 2 && words[1].size() == 1;
     if (known) db_ = words[1];
@@ -112,6 +114,19 @@ bool ModelServer::login_command(const Words& words, Mood mood) {
   } else {
     return false;
   }
+  return true;
+}
+
+bool ModelServer::waits() const {
+  const bool may_wait = !in_multi_ && (protocol_ == 3 || channels_.empty());
+  return may_wait && !pending_.empty() && pending_.front().front() == "BLPOP";
+}
+
+bool ModelServer::give_back() {
+  if (!waits()) return false;
+  uncount(tag_of(pending_.front()));
+  pending_.pop_front();
+  put_error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
   return true;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,15 +28,24 @@ enum class Mood : std::uint8_t {
 
 class ModelServer {
  public:
-  explicit ModelServer(Ledger& ledger) : ledger_(&ledger) {}
+  /// CLIENT UNBLOCK: finds the link of that id and gives its command back. False when nothing waits there.
+  using Unblock = std::function<bool(const std::string& id)>;
+
+  ModelServer(Ledger& ledger, std::string id, Unblock unblock)
+      : ledger_(&ledger), id_(std::move(id)), unblock_(std::move(unblock)) {}
 
   /// The Engine wrote these bytes.
   void receive(std::string_view bytes);
   /// Takes one command from `pending` and puts its answer into `outbox`.
   void work(Mood mood);
+  /// The next command blocks: without a value for it nothing happens.
+  [[nodiscard]] bool waits() const;
+  /// A blocking command that waits here is not executed. False when there is none.
+  bool give_back();
   /// A message on one of the channels it has, if any.
   void publish(std::size_t which);
   [[nodiscard]] bool has_work() const { return !pending_.empty(); }
+  [[nodiscard]] const std::string& id() const { return id_; }
 
   std::string outbox;  // answered, not yet received by the Engine
 
@@ -59,6 +69,8 @@ class ModelServer {
   void put_header(char resp3_type, std::size_t count);
 
   Ledger* ledger_;
+  std::string id_;  // CLIENT ID
+  Unblock unblock_;
   std::string inbox_;
   std::deque<Words> pending_;
   bool arriving_multi_ = false;  // MULTI has arrived: what follows counts as executed when its EXEC arrives

@@ -121,7 +121,12 @@ void RedisSession::handle_client(const Words& words) {
     static_cast<void>(std::from_chars(words[2].data(), words[2].data() + words[2].size(), id));
     RedisSession* session = node_.find_client(id);
     const bool blocked = session != nullptr && !session->blocked_on_.empty();
-    if (blocked) session->on_block_timeout(session->blocks_);
+    if (blocked && words.back() == "ERROR") {
+      session->error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+      session->end_blocking();
+    } else if (blocked) {
+      session->on_block_timeout(session->blocks_);
+    }
     resp::append_integer(out_, blocked ? 1 : 0);
   } else {
     out_ += "+OK\r\n";
