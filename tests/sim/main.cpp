@@ -124,6 +124,7 @@ void add(Counts& sum, const Counts& more) {
   sum.blocks_replayed += more.blocks_replayed;
   sum.isolations += more.isolations;
   sum.events += more.events;
+  sum.digest += more.digest;
   sum.ready_ms.insert(sum.ready_ms.end(), more.ready_ms.begin(), more.ready_ms.end());
 }
 
@@ -176,6 +177,7 @@ void print_summary(Totals& totals) {
   std::printf("fairlead: %llu restarts, %llu blocks said again, %llu times isolated in strict mode\n",
               ull(c.proxy_restarts), ull(c.blocks_replayed), ull(c.isolations));
   std::printf("clients closed because half an answer was lost: %llu\n", ull(c.disconnects));
+  std::printf("digest of all histories: %016llx\n", ull(c.digest));
   if (c.ready_ms.empty()) return;
   std::sort(c.ready_ms.begin(), c.ready_ms.end());
   const auto part = [&](std::size_t percent) {

@@ -100,7 +100,15 @@ void Network::send(ConnKey key, End which, std::string bytes) {
   }
 }
 
+/// Into the digest: something happens to that end of that connection now.
+void Network::note(ConnKey key, int end) {
+  digest_.add(static_cast<std::uint64_t>(schedule_.now().time_since_epoch().count()));
+  digest_.add(static_cast<std::uint64_t>(key) * 2 + static_cast<std::uint64_t>(end));
+}
+
 void Network::put_packet(ConnKey key, int end, std::string packet) {
+  note(key, end);
+  digest_.add(packet);
   Connection& c = *connections_[key];
   Pipe& pipe = c.pipe[end];
   pipe.packets.push_back(std::move(packet));
@@ -163,6 +171,8 @@ void Network::end(ConnKey key, int end, Ending why) {
   c.open[end] = false;
   const auto handlers = std::exchange(c.handlers[end], nullptr);
   forget_if_done(key);
+  note(key, end);
+  digest_.add(static_cast<std::uint64_t>(why));
   if (handlers && handlers->ended) handlers->ended(why);
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/digest.hpp"
 #include "tests/sim/random.hpp"
 #include "tests/sim/schedule.hpp"
 
@@ -98,6 +99,8 @@ class Network {
   [[nodiscard]] const NetworkOptions& options() const { return options_; }
   [[nodiscard]] int slowness() const { return slowness_; }
   [[nodiscard]] ConnKey any_connection(HostId a, HostId b);
+  /// Of every packet that was sent and every end that was told.
+  [[nodiscard]] Digest& digest() { return digest_; }
   [[nodiscard]] std::size_t connections_made() const { return connections_.size(); }
 
   static constexpr Milliseconds user_timeout{3000};
@@ -145,6 +148,7 @@ class Network {
   [[nodiscard]] TimePoint next_post(HostId from, HostId to);
   void arrive_syn(ConnKey key);
   void put_packet(ConnKey key, int end, std::string packet);
+  void note(ConnKey key, int end);
   void deliver(ConnKey key, int end);
   void end(ConnKey key, int end, Ending why);
   void watch_user_timeout(ConnKey key, TimePoint since);
@@ -165,6 +169,7 @@ class Network {
   int cuts_[hosts_max][hosts_max] = {};
   TimePoint path_changed_[hosts_max * hosts_max] = {};
   TimePoint post_last_[hosts_max * hosts_max] = {};
+  Digest digest_;
 };
 
 }  // namespace fairlead::sim

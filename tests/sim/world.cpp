@@ -108,8 +108,20 @@ std::string World::run() {
   if (broken_.empty()) last_words();
   if (broken_.empty()) judge();
   counts_.events = schedule_.done();
+  counts_.digest = digest();
   for (const auto& proxy : proxies_) note_proxy(*proxy);
   return broken_;
+}
+
+/// The packets' history, and how everything ended.
+std::uint64_t World::digest() {
+  Digest& digest = network_.digest();
+  digest.add(seed_);
+  digest.add(schedule_.done());
+  for (const auto& server : servers_) digest.add(server->data().last_number());
+  for (const auto& proxy : proxies_) digest.add(proxy->describe());
+  for (const auto& client : clients_) digest.add(client->describe());
+  return digest.value();
 }
 
 void World::run_until(TimePoint until) {

@@ -40,6 +40,7 @@ struct Counts {
   std::uint64_t blocks_replayed = 0;
   std::uint64_t isolations = 0;  // strict mode: the lease ran out
   std::uint64_t events = 0;
+  std::uint64_t digest = 0;            // of the history; of several worlds, the sum
   std::vector<std::int64_t> ready_ms;  // from a master that could be verified to STEADY
 };
 
@@ -110,6 +111,7 @@ class World {
   void run_until(TimePoint until);
   bool run_until(TimePoint deadline, const std::function<bool()>& condition);
   void mend();
+  [[nodiscard]] std::uint64_t digest();
 
   // judgement.cpp
   void watch();
