@@ -21,7 +21,7 @@ void ClientModel::connect() {
     send_said();
     act();
   };
-  handlers.bytes = [this](std::string bytes) { on_bytes(std::move(bytes)); };
+  handlers.bytes = [this](std::string_view bytes) { on_bytes(bytes); };
   handlers.ended = [this](Ending why) { on_ended(why); };
   key_ = world_.network().connect(world_.client_host(), proxy_, std::move(handlers), Patience::endless);
 }
@@ -172,7 +172,7 @@ void ClientModel::forget_pending() {
 
 // --- Hearing
 
-void ClientModel::on_bytes(std::string bytes) {
+void ClientModel::on_bytes(std::string_view bytes) {
   inbox_ += bytes;
   std::size_t taken = 0;
   while (taken < inbox_.size() && !gone_) {

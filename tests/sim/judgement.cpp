@@ -88,7 +88,7 @@ void World::note_route(std::size_t proxy, const health::Route& route) {
 }
 
 /// Whether the proxy was free to learn, for long enough, that a server is no longer the master.
-void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words) {
+void World::note_dispatch(HostId proxy, std::size_t server, std::string_view command) {
   // Early promotion: who has just been promoted is followed before any Sentinel names it.
   const auto just_promoted = [&](const Promotion& p) {
     return p.server == server && now() - p.at < provisional_max;
@@ -107,8 +107,9 @@ void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<st
     };
     if (std::any_of(sentinels_.begin(), sentinels_.end(), outranked)) continue;
     if (now() - since > knowledge_max) {
-      fail("I3: " + words.front() + " is sent to server " + std::to_string(server) + ", but sentinel " +
-           std::to_string(sentinel->index()) + " has long named server " + std::to_string(named));
+      fail("I3: " + std::string(command) + " is sent to server " + std::to_string(server) +
+           ", but sentinel " + std::to_string(sentinel->index()) + " has long named server " +
+           std::to_string(named));
     }
   }
 }

@@ -5,11 +5,14 @@
 // Owned by the World. Nobody is called back from inside a call: everything arrives as an event of its own.
 #pragma once
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/sim/digest.hpp"
@@ -29,8 +32,8 @@ enum class Ending : std::uint8_t { end_of_file, reset, timed_out, refused };
 /// What one end wants to hear.
 struct Handlers {
   std::function<void()> opened;
-  std::function<void(std::string)> bytes;
-  std::function<void(Ending)> ended;  // last; also when connecting failed
+  std::function<void(std::string_view)> bytes;  // gone when the call ends
+  std::function<void(Ending)> ended;            // last; also when connecting failed
 };
 
 /// Whether the kernel gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT, keepalive).
@@ -107,6 +110,11 @@ class Network {
   static constexpr Milliseconds keepalive{8000};
 
  private:
+  /// Counted without atomics: a world has one thread.
+  struct Listener : boost::intrusive_ref_counter<Listener, boost::thread_unsafe_counter>, Handlers {
+    explicit Listener(Handlers handlers) : Handlers(std::move(handlers)) {}
+  };
+  using ListenerPtr = boost::intrusive_ptr<const Listener>;
   struct Pipe {
     std::deque<std::string> packets;  // an empty one is the end of file
     TimePoint last{};                 // when the newest packet arrives at the earliest
@@ -115,8 +123,8 @@ class Network {
   };
   struct Connection {
     HostId host[2] = {0, 0};
-    Pipe pipe[2];                                 // from that end
-    std::shared_ptr<const Handlers> handlers[2];  // kept by who calls them, over the end of the connection
+    Pipe pipe[2];             // from that end
+    ListenerPtr handlers[2];  // kept by who calls them, over the end of the connection
     bool open[2] = {true, false};
     bool vanished[2] = {false, false};  // its machine died without a word
     bool established = false;
@@ -134,6 +142,10 @@ class Network {
 
   [[nodiscard]] Microseconds delay();
   void change(HostId from, HostId to, int by);
+  [[nodiscard]] bool runs(HostId host) const {
+    const Host& h = hosts_[host];
+    return !h.dead && !h.stopped && h.backlog.empty();
+  }
   /// Now, or when the machine runs again; never when it is dead.
   template <typename Call>
   void run_at(HostId host, Call call) {
@@ -150,6 +162,7 @@ class Network {
   void put_packet(ConnKey key, int end, std::string packet);
   void note(ConnKey key, int end);
   void deliver(ConnKey key, int end);
+  void hand_over(ConnKey key, int receiver, std::string_view packet);
   void end(ConnKey key, int end, Ending why);
   void watch_user_timeout(ConnKey key, TimePoint since);
   void watch_keepalive(HostId a, HostId b);

@@ -210,7 +210,7 @@ RedisSession* RedisNode::find_client(std::uint64_t id) {
   return nullptr;
 }
 
-std::size_t RedisNode::publish(const std::string& channel, const std::string& message) {
+std::size_t RedisNode::publish(std::string_view channel, std::string_view message) {
   std::size_t count = 0;
   for (auto& [key, session] : sessions_) count += session->push_message(channel, message) ? 1U : 0U;
   return count;

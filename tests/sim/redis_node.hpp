@@ -58,7 +58,7 @@ class RedisNode {
   void unblock(RedisSession& session) { blocked_.remove(&session); }
   void serve_blocked(const std::string& key);
   [[nodiscard]] RedisSession* find_client(std::uint64_t id);
-  std::size_t publish(const std::string& channel, const std::string& message);
+  std::size_t publish(std::string_view channel, std::string_view message);
   [[nodiscard]] std::string role_reply() const;
   [[nodiscard]] std::string info_reply() const;
 

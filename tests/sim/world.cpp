@@ -28,8 +28,14 @@ World::~World() {
 
 void World::build() {
   trace("seed " + std::to_string(seed_) + ": " + to_string(options_));
-  for (std::size_t i = 0; i < options_.servers; ++i) network_.add_host("server" + std::to_string(i));
-  for (std::size_t i = 0; i < options_.sentinels; ++i) network_.add_host("sentinel" + std::to_string(i));
+  for (std::size_t i = 0; i < options_.servers; ++i) {
+    network_.add_host("server" + std::to_string(i));
+    server_addresses_.push_back({"10.0.0." + std::to_string(i + 1), redis_port, false});
+  }
+  for (std::size_t i = 0; i < options_.sentinels; ++i) {
+    network_.add_host("sentinel" + std::to_string(i));
+    sentinel_addresses_.push_back({"10.0.1." + std::to_string(i + 1), sentinel_port, false});
+  }
   for (std::size_t i = 0; i < options_.proxies; ++i) network_.add_host("proxy" + std::to_string(i));
   client_host_ = network_.add_host("clients");
   for (std::size_t i = 0; i < options_.servers; ++i)
@@ -150,14 +156,6 @@ void World::mend() {
   for (auto& server : servers_) server->start(Memory::kept, Microseconds(0));
   for (auto& sentinel : sentinels_) sentinel->start();
   mended_at_ = schedule_.now();
-}
-
-resp::Address World::server_address(std::size_t i) const {
-  return {"10.0.0." + std::to_string(i + 1), redis_port, false};
-}
-
-resp::Address World::sentinel_address(std::size_t i) const {
-  return {"10.0.1." + std::to_string(i + 1), sentinel_port, false};
 }
 
 std::size_t World::server_at(const resp::Address& address) const {

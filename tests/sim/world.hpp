@@ -63,15 +63,14 @@ class World {
   [[nodiscard]] const WorldOptions& options() const { return options_; }
   [[nodiscard]] RedisNode& server(std::size_t i) { return *servers_[i]; }
   [[nodiscard]] SentinelNode& sentinel(std::size_t i) { return *sentinels_[i]; }
-  [[nodiscard]] resp::Address server_address(std::size_t i) const;
-  [[nodiscard]] resp::Address sentinel_address(std::size_t i) const;
+  [[nodiscard]] const resp::Address& server_address(std::size_t i) const { return server_addresses_[i]; }
+  [[nodiscard]] const resp::Address& sentinel_address(std::size_t i) const { return sentinel_addresses_[i]; }
   [[nodiscard]] std::size_t server_at(const resp::Address& address) const;
   [[nodiscard]] HostId host_at(const resp::Address& address) const;
   [[nodiscard]] HostId client_host() const { return client_host_; }
   [[nodiscard]] const std::string& master_name() const { return options_.health.master_name; }
   [[nodiscard]] health::Options health_options() const;
   [[nodiscard]] std::uint64_t next_client_id() { return ++client_ids_; }
-  [[nodiscard]] std::uint64_t next_round() { return ++rounds_; }
   [[nodiscard]] Counts& count() { return counts_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
   [[nodiscard]] const std::vector<std::unique_ptr<ProxyModel>>& proxies() const { return proxies_; }
@@ -85,7 +84,7 @@ class World {
   // What is noted as it happens, and judged.
   void note_promotion(std::size_t server);
   void note_route(std::size_t proxy, const health::Route& route);
-  void note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words);
+  void note_dispatch(HostId proxy, std::size_t server, std::string_view command);
   void note_disconnect(std::size_t client, HostId proxy, const std::string& what);
   /// Strict mode's lease, and the process that was verified: whether a command may begin to leave now.
   void check_authority(HostId proxy, std::size_t server, const health::Topology& topology);
@@ -134,6 +133,8 @@ class World {
   Schedule schedule_;
   Network network_;
   Ledger ledger_;
+  std::vector<resp::Address> server_addresses_;
+  std::vector<resp::Address> sentinel_addresses_;
   std::vector<std::unique_ptr<RedisNode>> servers_;
   std::vector<std::unique_ptr<SentinelNode>> sentinels_;
   std::vector<std::unique_ptr<ProxyModel>> proxies_;
@@ -143,7 +144,6 @@ class World {
   std::vector<std::unique_ptr<ClientModel>> clients_;
   HostId client_host_ = 0;
   std::uint64_t client_ids_ = 0;
-  std::uint64_t rounds_ = 0;
   std::string broken_;
   TimePoint begin_{};
   TimePoint mended_at_{};
