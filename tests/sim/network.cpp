@@ -106,7 +106,7 @@ void Network::note(ConnKey key, int end) {
   digest_.add(static_cast<std::uint64_t>(key) * 2 + static_cast<std::uint64_t>(end));
 }
 
-void Network::put_packet(ConnKey key, int end, std::string packet) {
+void Network::put_packet(ConnKey key, int end, std::string&& packet) {
   note(key, end);
   digest_.add(packet);
   Connection& c = *connections_[key];

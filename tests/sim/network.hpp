@@ -159,7 +159,7 @@ class Network {
   }
   [[nodiscard]] TimePoint next_post(HostId from, HostId to);
   void arrive_syn(ConnKey key);
-  void put_packet(ConnKey key, int end, std::string packet);
+  void put_packet(ConnKey key, int end, std::string&& packet);
   void note(ConnKey key, int end);
   void deliver(ConnKey key, int end);
   void hand_over(ConnKey key, int receiver, std::string_view packet);

@@ -223,32 +223,47 @@ void ProxyModel::opened(const Channel& channel) {
 
 void ProxyModel::arrived(const Channel& channel, std::string_view bytes) {
   ControlModel& link = channel.link();
-  const bool as_before = link.inbox.empty() && bytes == link.heard;
-  if (!as_before && !take_answers(link, bytes)) return world_.fail("a model speaks no RESP");
-  const std::uint64_t round = link.round;
-  for (const resp::Value& answer : link.answers) {
-    if (!link.key || link.round != round) return;
-    answered(channel, answer);
-  }
+  if (const auto* known = heard_before(link, bytes)) return answered(channel, *known);
+  const bool alone = link.inbox.empty();
+  auto answers = take_answers(link, bytes);
+  if (!alone || !link.inbox.empty()) return answered(channel, answers);
+  if (link.heard.size() < heard_max) link.heard.emplace_back();
+  Heard& heard = link.heard[link.oldest_heard++ % link.heard.size()];
+  heard = {std::string(bytes), std::move(answers)};
+  answered(channel, heard.answers);
 }
 
-/// The answers that are complete with these bytes. False: they are none.
-bool ProxyModel::take_answers(ControlModel& link, std::string_view bytes) {
-  const bool whole_before = link.inbox.empty();
+const std::vector<resp::Value>* ProxyModel::heard_before(ControlModel& link, std::string_view bytes) {
+  if (!link.inbox.empty()) return nullptr;
+  const auto found = std::find_if(link.heard.begin(), link.heard.end(),
+                                  [bytes](const Heard& heard) { return heard.packet == bytes; });
+  return found == link.heard.end() ? nullptr : &found->answers;
+}
+
+/// The answers that are complete with these bytes.
+std::vector<resp::Value> ProxyModel::take_answers(ControlModel& link, std::string_view bytes) {
   link.inbox += bytes;
-  link.answers.clear();
-  link.heard.clear();
+  std::vector<resp::Value> answers;
   std::size_t taken = 0;
   while (taken < link.inbox.size()) {
     auto parsed = resp::parse_value(std::string_view(link.inbox).substr(taken));
-    if (parsed.status == resp::ParseStatus::malformed) return false;
-    if (parsed.status == resp::ParseStatus::need_more) break;
+    if (parsed.status == resp::ParseStatus::malformed) world_.fail("a model speaks no RESP");
+    if (parsed.status != resp::ParseStatus::complete) break;
     taken += parsed.consumed;
-    link.answers.push_back(std::move(parsed.value));
+    answers.push_back(std::move(parsed.value));
   }
   link.inbox.erase(0, taken);
-  if (whole_before && link.inbox.empty()) link.heard = bytes;
-  return true;
+  return answers;
+}
+
+/// One after the other, unless what one of them does ends the connection.
+void ProxyModel::answered(const Channel& channel, const std::vector<resp::Value>& answers) {
+  const ControlModel& link = channel.link();
+  const std::uint64_t round = link.round;
+  for (const resp::Value& answer : answers) {
+    if (!link.key || link.round != round) return;
+    answered(channel, answer);
+  }
 }
 
 void ProxyModel::answered(const Channel& channel, const resp::Value& answer) {

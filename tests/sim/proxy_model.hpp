@@ -40,14 +40,19 @@ class ProxyModel {
   [[nodiscard]] std::string describe() const;
 
  private:
+  /// A packet and the answers in it, so that what is said again and again is parsed once.
+  struct Heard {
+    std::string packet;
+    std::vector<resp::Value> answers;
+  };
+  static constexpr std::size_t heard_max = 8;  // more than the questions of a poll
   /// One control connection: what a machine orders, and what comes back.
   struct ControlModel {
     std::optional<ConnKey> key;
-    std::string inbox;        // the beginning of an answer
-    std::uint64_t round = 0;  // grows with each connection: what an older one says is dropped
-    // The packet that came last, and the answers in it: while nothing happens each poll is answered alike.
-    std::string heard;
-    std::vector<resp::Value> answers;
+    std::string inbox;         // the beginning of an answer
+    std::uint64_t round = 0;   // grows with each connection: what an older one says is dropped
+    std::vector<Heard> heard;  // lately: while nothing happens each poll is answered as the one before
+    std::size_t oldest_heard = 0;
   };
   struct Timer {
     std::optional<TimePoint> armed;
@@ -100,7 +105,10 @@ class ProxyModel {
   void close(ControlModel& link);
   void opened(const Channel& channel);
   void arrived(const Channel& channel, std::string_view bytes);
-  [[nodiscard]] bool take_answers(ControlModel& link, std::string_view bytes);
+  [[nodiscard]] static const std::vector<resp::Value>* heard_before(ControlModel& link,
+                                                                    std::string_view bytes);
+  [[nodiscard]] std::vector<resp::Value> take_answers(ControlModel& link, std::string_view bytes);
+  void answered(const Channel& channel, const std::vector<resp::Value>& answers);
   void answered(const Channel& channel, const resp::Value& answer);
   void failed(const Channel& channel, Ending why);
 
