@@ -174,6 +174,7 @@ void ClientModel::forget_pending() {
 
 void ClientModel::on_bytes(std::string_view bytes) {
   inbox_ += bytes;
+  if (bytes.find('\n') == std::string_view::npos) return;  // nothing can have become complete
   std::size_t taken = 0;
   while (taken < inbox_.size() && !gone_) {
     const auto parsed = resp::parse_value(std::string_view(inbox_).substr(taken));

@@ -22,6 +22,8 @@ class CommandInbox {
     bytes_.erase(0, taken_);
     taken_ = 0;
     bytes_ += bytes;
+    // Nothing that is incomplete becomes complete without the end of a line.
+    line_ended_ = line_ended_ || bytes.find('\n') != std::string_view::npos;
   }
   /// Takes one whole command off the front; empty when there is none. The proxy must send canonical commands
   /// only: at anything else broken() says what is wrong, and the rest is dropped.
@@ -31,7 +33,8 @@ class CommandInbox {
 
  private:
   std::string bytes_;
-  std::size_t taken_ = 0;  // from the front of bytes_
+  std::size_t taken_ = 0;    // from the front of bytes_
+  bool line_ended_ = false;  // since what is there was found to be incomplete
   resp::CommandScratch scratch_;
   std::vector<std::string_view> words_;
   std::string broken_;

@@ -244,6 +244,7 @@ const std::vector<resp::Value>* ProxyModel::heard_before(ControlModel& link, std
 std::vector<resp::Value> ProxyModel::take_answers(ControlModel& link, std::string_view bytes) {
   link.inbox += bytes;
   std::vector<resp::Value> answers;
+  if (bytes.find('\n') == std::string_view::npos) return answers;  // nothing can have become complete
   std::size_t taken = 0;
   while (taken < link.inbox.size()) {
     auto parsed = resp::parse_value(std::string_view(link.inbox).substr(taken));
