@@ -19,6 +19,9 @@ namespace {
 
 /// A posted message from one thread to another.
 constexpr Microseconds hop{20};
+/// The Monitor reads its clock anew when the Arbiter has spoken: what it asks then is asked after the
+/// decision, and the answer counts.
+constexpr std::chrono::nanoseconds clock_goes_on{1};
 /// What is remembered over a restart is written by a thread of its own.
 constexpr Milliseconds disk{5};
 
@@ -312,13 +315,14 @@ void ProxyModel::apply(Arbiter::Outcome outcome) {
       world.remember(index, memory);
     });
   }
-  if (outcome.watch_changed) reconcile();
-  set_pace();
-  if (outcome.look_now) look_now();
+  const TimePoint then = world_.now() + clock_goes_on;
+  if (outcome.watch_changed) reconcile(then);
+  set_pace(then);
+  if (outcome.look_now) look_now(then);
   if (outcome.learn_from) {
     const auto found = servers_.find(*outcome.learn_from);
     if (found != servers_.end()) {
-      found->second->fsm.request_commands(world_.now(), found->second->actions);
+      found->second->fsm.request_commands(then, found->second->actions);
       settle(*found->second);
     }
   }
@@ -340,7 +344,7 @@ void ProxyModel::check_topology(const health::Topology& topology) {
   if (shard.state == GroupState::steady && !shard.provisional) world_.note_route(index_, *shard.route);
 }
 
-void ProxyModel::reconcile() {
+void ProxyModel::reconcile(TimePoint then) {
   const auto servers = arbiter_.servers();
   const auto sentinels = arbiter_.sentinels();
   retire_all_but(servers, servers_, former_servers_);
@@ -348,15 +352,15 @@ void ProxyModel::reconcile() {
   for (const auto& address : sentinels) {
     if (sentinels_.contains(address)) continue;
     auto& watch = sentinels_[address] = std::make_unique<SentinelWatch>(options_, address);
-    watch->fsm.set_pace(pace_, world_.now());
-    watch->fsm.start(world_.now(), watch->actions);
+    watch->fsm.set_pace(pace_, then);
+    watch->fsm.start(then, watch->actions);
     settle(*watch);
   }
   for (const auto& address : servers) {
     if (servers_.contains(address)) continue;
     auto& watch = servers_[address] = std::make_unique<ServerWatch>(options_, address);
-    watch->fsm.set_pace(pace_of(address), world_.now());
-    watch->fsm.start(world_.now(), watch->actions);
+    watch->fsm.set_pace(pace_of(address), then);
+    watch->fsm.start(then, watch->actions);
     settle(*watch);
   }
 }
@@ -391,38 +395,38 @@ health::Pace ProxyModel::pace_of(const resp::Address& address) const {
   return candidate_ == address ? closest_or_fast<health::Pace>() : pace_;
 }
 
-void ProxyModel::set_pace() {
+void ProxyModel::set_pace(TimePoint then) {
   const auto candidate = candidate_of(arbiter_);
   if (candidate_ != candidate) {
     const auto former = std::exchange(candidate_, candidate);
     for (const auto& changed : {former, candidate_}) {
       const auto found = changed ? servers_.find(*changed) : servers_.end();
       if (found == servers_.end()) continue;
-      found->second->fsm.set_pace(pace_of(*changed), world_.now());
-      if (changed == candidate_) found->second->fsm.probe_now(world_.now(), found->second->actions);
+      found->second->fsm.set_pace(pace_of(*changed), then);
+      if (changed == candidate_) found->second->fsm.probe_now(then, found->second->actions);
       settle(*found->second);
     }
   }
   if (pace_ == arbiter_.pace()) return;
   pace_ = arbiter_.pace();
   for (auto& [address, watch] : servers_) {
-    watch->fsm.set_pace(pace_of(address), world_.now());
+    watch->fsm.set_pace(pace_of(address), then);
     settle(*watch);
   }
   for (auto& [address, watch] : sentinels_) {
-    watch->fsm.set_pace(pace_, world_.now());
+    watch->fsm.set_pace(pace_, then);
     settle(*watch);
   }
   arm_tick();
 }
 
-void ProxyModel::look_now() {
+void ProxyModel::look_now(TimePoint then) {
   for (auto& [address, watch] : servers_) {
-    watch->fsm.probe_now(world_.now(), watch->actions);
+    watch->fsm.probe_now(then, watch->actions);
     settle(*watch);
   }
   for (auto& [address, watch] : sentinels_) {
-    watch->fsm.poll_now(world_.now(), watch->actions);
+    watch->fsm.poll_now(then, watch->actions);
     settle(*watch);
   }
 }

@@ -37,6 +37,8 @@ class ProxyModel {
   /// Clients whose commands wait for a master.
   [[nodiscard]] std::uint64_t held() const;
   [[nodiscard]] bool running() const { return running_; }
+  /// Good probes in a row that end the doubt at hand.
+  [[nodiscard]] int probes_needed() const { return arbiter_.probes_needed(); }
   [[nodiscard]] std::string describe() const;
 
  private:
@@ -115,15 +117,15 @@ class ProxyModel {
   void on_signal(const health::Signal& signal);
   void apply(health::Arbiter::Outcome outcome);
   void check_topology(const health::Topology& topology);
-  void reconcile();
+  void reconcile(TimePoint then);
   template <typename Watch>
   void retire_all_but(const std::vector<resp::Address>& wanted,
                       std::map<resp::Address, std::unique_ptr<Watch>>& watches,
                       std::vector<std::unique_ptr<Watch>>& former);
   void retire(ServerWatch& watch);
   void retire(SentinelWatch& watch);
-  void set_pace();
-  void look_now();
+  void set_pace(TimePoint then);
+  void look_now(TimePoint then);
   void arm_tick();
   [[nodiscard]] health::Pace pace_of(const resp::Address& address) const;
 

@@ -49,9 +49,7 @@ void World::build() {
   for (std::size_t i = 0; i < options_.proxies; ++i) {
     proxies_.emplace_back();
     memories_.emplace_back();
-    ready_since_.emplace_back();
-    was_ready_.push_back(false);
-    was_calm_.push_back(false);
+    readiness_.emplace_back();
     add_proxy(i);
   }
 }
@@ -59,7 +57,7 @@ void World::build() {
 void World::add_proxy(std::size_t index) {
   const HostId host = options_.servers + options_.sentinels + index;
   proxies_[index] = std::make_unique<ProxyModel>(*this, index, host, memories_[index]);
-  ready_since_[index].reset();
+  readiness_[index] = {};
   ProxyModel& proxy = *proxies_[index];
   schedule_.after(random_.between(Microseconds(0), Microseconds(300000)), [&proxy] { proxy.start(); });
 }

@@ -102,6 +102,15 @@ class World {
     std::vector<bool> has;
   };
 
+  /// A proxy that is not STEADY although a master could be verified.
+  struct Readiness {
+    std::optional<TimePoint> waits_since;
+    bool calm = false;      // it did not know of anything wrong at some moment since
+    int probes_needed = 0;  // the most that it wanted since
+  };
+  /// What was lost in a cut that is mended comes again, or is given up by who waits for it.
+  static constexpr Milliseconds path_recovers{1500};
+
   void build();
   void add_client(Habit habit);
   void add_proxy(std::size_t index);
@@ -112,13 +121,16 @@ class World {
   void mend();
   [[nodiscard]] std::uint64_t digest();
 
-  // judgement.cpp
+  // readiness.cpp
   void watch();
+  void watch_readiness(const ProxyModel& proxy, std::size_t master, Readiness& readiness);
   [[nodiscard]] std::optional<std::size_t> verified_master() const;
-  [[nodiscard]] Milliseconds ready_max(std::size_t proxy) const;
+  [[nodiscard]] bool proxy_can_know(const ProxyModel& proxy, std::size_t master) const;
+  [[nodiscard]] Milliseconds ready_max(const Readiness& readiness) const;
+
+  // judgement.cpp
   [[nodiscard]] bool nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const;
   void expect_dispatch(std::size_t index, std::size_t server);
-  [[nodiscard]] bool proxy_can_know(const ProxyModel& proxy, std::size_t master) const;
   void settle();
   void last_words();
   void judge();
@@ -150,11 +162,10 @@ class World {
   Counts counts_;
   std::vector<Mishap> mishaps_;
   std::vector<Promotion> promotions_;
-  std::vector<TimePoint> erased_;                      // a master was restarted without its data
-  std::map<std::uint64_t, resp::Address> routes_;      // by term
-  std::vector<std::optional<TimePoint>> ready_since_;  // by proxy: a master could be verified
-  std::vector<bool> was_ready_;
-  std::vector<bool> was_calm_;  // it did not know of anything wrong at some moment since
+  std::vector<TimePoint> erased_;                  // a master was restarted without its data
+  std::map<std::uint64_t, resp::Address> routes_;  // by term
+  std::vector<Readiness> readiness_;               // by proxy
+  int watches_ = 0;
   TimePoint slow_until_{};
   std::size_t final_master_ = 0;
   friend class Trouble;
