@@ -2,6 +2,7 @@
 // once is judged where it happens; here is what needs the view from above.
 #include <algorithm>
 
+#include "proxy/engine/replay.hpp"
 #include "tests/sim/world.hpp"
 
 namespace fairlead::sim {
@@ -20,6 +21,9 @@ constexpr Milliseconds knowledge_max{2500};
 /// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of
 /// them.
 constexpr Milliseconds provisional_max{4500};
+/// What it may take besides until a client hears NOREPLICAS: it is said again every 100 ms, and behind
+/// others.
+constexpr Milliseconds replicas_noticed{1000};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
 constexpr Milliseconds last_words_max{6000};
@@ -52,7 +56,7 @@ bool World::nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoi
   });
   return sentinels && proxy.running() && clear(servers_[server]->host()) && servers_[server]->serves() &&
          network_.slowness() == 1 && slow_until_ + World::path_recovers <= since &&
-         options_.network.loss_percent == 0 && promotions_.back().at == since;
+         options_.network.loss_percent == 0 && options_.min_replicas == 0 && promotions_.back().at == since;
 }
 
 /// What was held for a promoted replica leaves within 100 ms, and what the network takes.
@@ -150,6 +154,17 @@ void World::note_disconnect(std::size_t client, HostId proxy, const std::string&
 void World::check_hold_over(HostId proxy, TimePoint said_at) {
   if (now() - said_at >= options_.engine.limits.hold_max || hold_is_over(proxy)) return;
   fail("I6: MASTERDOWN before the hold time is over");
+}
+
+void World::note_no_replicas(HostId host, TimePoint said_at) {
+  ++counts_.no_replicas;
+  if (options_.min_replicas == 0) fail("NOREPLICAS from a server that wants none");
+  for (const auto& proxy : proxies_) {
+    if (proxy->host() != host || !proxy->route()) continue;
+    const auto since = std::max(said_at, proxy->route()->since);
+    const auto most = engine::route_fresh_max + options_.engine.limits.hold_max + replicas_noticed;
+    if (now() - since > most) fail("a client waits for replicas of a master that has long been the route");
+  }
 }
 
 bool World::hold_is_over(HostId proxy) const {

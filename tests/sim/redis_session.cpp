@@ -16,6 +16,8 @@ bool is_write(std::string_view name) {
          name == "BLPOP";
 }
 
+constexpr std::string_view no_replicas = "NOREPLICAS Not enough good replicas to write.";
+
 bool works_while_loading(std::string_view name) {
   return name == "ROLE" || name == "INFO" || name == "HELLO" || name == "SELECT" || name == "CLIENT" ||
          name == "AUTH" || name == "MULTI" || name == "DISCARD" || name == "UNWATCH" || name == "WATCH" ||
@@ -160,6 +162,8 @@ void RedisSession::execute_queue() {
     error("EXECABORT Transaction discarded because of previous errors.");
   } else if (node_.loading()) {
     error("EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory");
+  } else if (writes && node_.lacks_replicas()) {
+    error(std::string("EXECABORT Transaction discarded because of: ").append(no_replicas));
   } else if (writes && !node_.is_master()) {
     // A transaction queued as a master and ended as a replica: processCommand refuses the EXEC itself.
     error(
@@ -177,7 +181,9 @@ void RedisSession::execute_queue() {
 
 bool RedisSession::refuse(Words words) {
   const std::string_view name = words.front();
-  if (node_.loading() && !works_while_loading(name)) {
+  if (is_write(name) && node_.lacks_replicas()) {
+    error(no_replicas);
+  } else if (node_.loading() && !works_while_loading(name)) {
     error("LOADING Redis is loading the dataset in memory");
   } else if (is_write(name) && !node_.is_master()) {
     error("READONLY You can't write against a read only replica.");

@@ -19,6 +19,7 @@ World::World(std::uint64_t seed, Trace trace)
       network_(schedule_, random_.fork(), options_.network),
       ledger_(schedule_, [this](const std::string& why) { fail(why); }),
       begin_(schedule_.now()) {
+  draw_more_options(Random(~seed), options_);
   build();
 }
 
@@ -87,6 +88,7 @@ void World::kill_proxy(std::size_t index, Milliseconds away) {
 void World::note_proxy(const ProxyModel& proxy) {
   for (const auto& worker : proxy.workers()) {
     counts_.blocks_replayed += worker->engine().stats().transactions_replayed;
+    counts_.replica_waits += worker->engine().stats().replica_waits;
   }
   counts_.isolations += proxy.isolations();
 }

@@ -27,7 +27,10 @@ struct Counts {
   std::uint64_t writes_done = 0;
   std::uint64_t uncertain = 0;
   std::uint64_t master_down = 0;
-  std::uint64_t refusals_passed = 0;  // READONLY and its like that a client saw
+  std::uint64_t refusals_passed = 0;       // READONLY and its like that a client saw
+  std::uint64_t replica_waits = 0;         // said again because a fresh master had no replicas yet
+  std::uint64_t down_behind_replicas = 0;  // MASTERDOWN told to those behind it, though there is a master
+  std::uint64_t no_replicas = 0;           // NOREPLICAS that a client saw
   std::uint64_t promotions = 0;
   std::uint64_t lost_excused = 0;  // acknowledged, and lost as asynchronous replication loses
   std::uint64_t lost_unheard =
@@ -90,6 +93,8 @@ class World {
   void check_authority(HostId proxy, std::size_t server, const health::Topology& topology);
   void remember(std::size_t proxy, const health::Remembered& memory) { memories_[proxy] = memory; }
   void check_hold_over(HostId proxy, TimePoint said_at);
+  /// A client is told NOREPLICAS: only a fresh route's replicas may have been waited for.
+  void note_no_replicas(HostId proxy, TimePoint said_at);
   /// A worker of the proxy may have given up waiting for a master lately.
   [[nodiscard]] bool hold_is_over(HostId proxy) const;
   void note_mishap(Milliseconds length, std::string what);
