@@ -50,7 +50,7 @@ ConnKey Network::connect(HostId from, HostId to, Handlers handlers, Patience pat
   auto connection = std::make_unique<Connection>();
   connection->host[0] = from;
   connection->host[1] = to;
-  connection->handlers[0] = ListenerPtr(new Listener(std::move(handlers)));
+  connection->handlers[0] = std::make_shared<const Handlers>(std::move(handlers));
   connection->patience = patience;
   connections_.push_back(std::move(connection));
   schedule_.after(delay(), [this, key] { arrive_syn(key); });
@@ -75,7 +75,7 @@ void Network::arrive_syn(ConnKey key) {
     if (!connections_[key] || !connections_[key]->open[1]) return;
     Connection& found = *connections_[key];
     if (!hosts_[found.host[1]].accept) return end(key, 1, Ending::reset);
-    found.handlers[1] = ListenerPtr(new Listener(hosts_[found.host[1]].accept(key)));
+    found.handlers[1] = std::make_shared<const Handlers>(hosts_[found.host[1]].accept(key));
   });
   schedule_.after(delay(), [this, key] {
     if (!connections_[key] || !connections_[key]->open[0]) return;

@@ -5,8 +5,6 @@
 // Owned by the World. Nobody is called back from inside a call: everything arrives as an event of its own.
 #pragma once
 
-#include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -110,11 +108,7 @@ class Network {
   static constexpr Milliseconds keepalive{8000};
 
  private:
-  /// Counted without atomics: a world has one thread.
-  struct Listener : boost::intrusive_ref_counter<Listener, boost::thread_unsafe_counter>, Handlers {
-    explicit Listener(Handlers handlers) : Handlers(std::move(handlers)) {}
-  };
-  using ListenerPtr = boost::intrusive_ptr<const Listener>;
+  using ListenerPtr = std::shared_ptr<const Handlers>;
   struct Pipe {
     std::deque<std::string> packets;  // an empty one is the end of file
     TimePoint last{};                 // when the newest packet arrives at the earliest
