@@ -82,6 +82,9 @@ class Arbiter {
   [[nodiscard]] const std::optional<resp::Address>& candidate() const { return candidate_; }
   [[nodiscard]] GroupState state() const { return state_; }
   [[nodiscard]] const std::optional<Route>& route() const { return route_; }
+  /// Good probes in a row that end SUSPECT: more when evidence came back soon after the last one. 0: not
+  /// suspect.
+  [[nodiscard]] int probes_needed() const { return suspicion_ ? suspicion_->needed : 0; }
   /// What to watch now; the shell opens and closes connections accordingly.
   [[nodiscard]] std::vector<resp::Address> servers() const;
   [[nodiscard]] std::vector<resp::Address> sentinels() const;

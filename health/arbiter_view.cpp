@@ -43,8 +43,12 @@ bool same_but_offsets(const Topology& left, const Topology& right) {
 }
 
 // A Sentinel met under two addresses (a name and an IP) is one Sentinel; its run id says so once it is known.
-std::string identity(const resp::Address& address, const SentinelReport& report) {
-  return report.run_id.empty() ? to_string(address) : report.run_id;
+// True for the first of them only. There are sentinels_max at most, so they are simply compared.
+bool is_first_met(const SentinelReport& report, std::vector<const SentinelReport*>& met) {
+  const auto same = [&report](const SentinelReport* other) { return other->run_id == report.run_id; };
+  if (!report.run_id.empty() && std::any_of(met.begin(), met.end(), same)) return false;
+  met.push_back(&report);
+  return true;
 }
 
 }  // namespace
@@ -63,9 +67,11 @@ std::vector<resp::Address> Arbiter::sentinels() const {
 
 std::vector<Vote> Arbiter::votes() const {
   std::vector<Vote> list;
-  std::set<std::string> counted;
+  std::vector<const SentinelReport*> counted;
+  list.reserve(sentinel_reports_.size());
+  counted.reserve(sentinel_reports_.size());
   for (const auto& [address, report] : sentinel_reports_) {
-    if (!report.usable() || !counted.insert(identity(address, report)).second) continue;
+    if (!report.usable() || !is_first_met(report, counted)) continue;
     const bool disbelieved = disbelieved_ && report.vote == disbelieved_->address &&
                              report.config_epoch <= disbelieved_->epoch && !says_master(report.vote);
     if (!disbelieved) list.push_back({report.vote, report.config_epoch});
@@ -74,8 +80,9 @@ std::vector<Vote> Arbiter::votes() const {
 }
 
 std::size_t Arbiter::known_sentinels() const {
-  std::set<std::string> known;
-  for (const auto& [address, report] : sentinel_reports_) known.insert(identity(address, report));
+  std::vector<const SentinelReport*> known;
+  known.reserve(sentinel_reports_.size());
+  for (const auto& [address, report] : sentinel_reports_) static_cast<void>(is_first_met(report, known));
   return known.size();
 }
 
@@ -235,6 +242,8 @@ Topology Arbiter::draw() const {
   shard.route = route_;
   if (options_.strict && with_sentinels()) shard.lease_until = lease_until_;
   shard.provisional = state_ == GroupState::steady && provision_.has_value();
+  shard.servers.reserve(server_reports_.size());
+  picture.sentinels.reserve(sentinel_reports_.size());
   for (const auto& [address, report] : server_reports_) {
     ServerView view;
     view.address = address;

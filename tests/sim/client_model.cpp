@@ -21,7 +21,7 @@ void ClientModel::connect() {
     send_said();
     act();
   };
-  handlers.bytes = [this](std::string bytes) { on_bytes(std::move(bytes)); };
+  handlers.bytes = [this](std::string_view bytes) { on_bytes(bytes); };
   handlers.ended = [this](Ending why) { on_ended(why); };
   key_ = world_.network().connect(world_.client_host(), proxy_, std::move(handlers), Patience::endless);
 }
@@ -172,8 +172,9 @@ void ClientModel::forget_pending() {
 
 // --- Hearing
 
-void ClientModel::on_bytes(std::string bytes) {
+void ClientModel::on_bytes(std::string_view bytes) {
   inbox_ += bytes;
+  if (bytes.find('\n') == std::string_view::npos) return;  // nothing can have become complete
   std::size_t taken = 0;
   while (taken < inbox_.size() && !gone_) {
     const auto parsed = resp::parse_value(std::string_view(inbox_).substr(taken));
@@ -230,7 +231,18 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
   if (begins("MASTERDOWN fairlead")) {
     world_.count().master_down += 1;
     block_excused_ = block_excused_ || block;
-    world_.check_hold_over(proxy_, expected.said_at);
+    // README.md, "What is known to be wrong": those behind a write that waited for replicas.
+    if (no_replicas_at_ != TimePoint{} && no_replicas_at_ >= expected.said_at) {
+      world_.count().down_behind_replicas += 1;
+    } else {
+      world_.check_hold_over(proxy_, expected.said_at);
+    }
+    return Told::not_done;
+  }
+  if (begins("NOREPLICAS")) {
+    block_excused_ = block_excused_ || block;
+    world_.note_no_replicas(proxy_, expected.said_at);
+    no_replicas_at_ = world_.now();
     return Told::not_done;
   }
   if (begins("READONLY") || begins("LOADING") || begins("UNBLOCKED")) {

@@ -60,7 +60,7 @@ class ClientModel {
   void send_said();
   [[nodiscard]] std::string next_tag();
 
-  void on_bytes(std::string bytes);
+  void on_bytes(std::string_view bytes);
   void on_ended(Ending why);
   void on_reply(const resp::Value& reply, std::string_view raw);
   [[nodiscard]] bool on_message(const resp::Value& reply);
@@ -99,6 +99,7 @@ class ClientModel {
   std::vector<std::string> queued_;   // tags of the open block that were queued
   std::vector<std::string> refused_;  // ... that were not
   std::set<std::string> heard_;
+  TimePoint no_replicas_at_{};  // when NOREPLICAS was told last
 };
 
 }  // namespace fairlead::sim

@@ -2,30 +2,28 @@
 // once is judged where it happens; here is what needs the view from above.
 #include <algorithm>
 
+#include "proxy/engine/replay.hpp"
 #include "tests/sim/world.hpp"
 
 namespace fairlead::sim {
 
 namespace {
 
-constexpr Milliseconds watch_interval{25};
-/// How soon a proxy must be STEADY once a master can be verified. The design promises 100 ms; until a route
-/// is opened without the announcements, the polls of a calm proxy set the pace: 1 s, and 1 s for an answer.
-constexpr Milliseconds ready_max_calm{2500};
-/// ... and of one that knows that something is wrong: two good probes, 50 ms apart, more when it has been
-/// deceived just before, and a third of a process that was restarted.
-constexpr Milliseconds ready_max_alert{1000};
+/// How soon a proxy has noticed that another process answers: two probes 50 ms apart, or the end of its
+/// connections, and whatever it was in the middle of.
+constexpr Milliseconds restart_noticed_max{1000};
 /// A replica that is promoted while nothing hinders the proxy from seeing it.
 constexpr Milliseconds promotion_max{100};
 /// Besides, what the network itself takes: connections, logins, questions and answers.
 constexpr int ready_trips = 16;
-/// What was lost in a cut that is mended comes again, or is given up by who waits for it.
-constexpr Milliseconds path_recovers{1500};
 /// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
 constexpr Milliseconds knowledge_max{2500};
 /// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of
 /// them.
 constexpr Milliseconds provisional_max{4500};
+/// What it may take besides until a client hears NOREPLICAS: it is said again every 100 ms, and behind
+/// others.
+constexpr Milliseconds replicas_noticed{1000};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
 constexpr Milliseconds last_words_max{6000};
@@ -51,14 +49,14 @@ void World::note_promotion(std::size_t server) {
 bool World::nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const {
   const auto clear = [&](HostId host) {
     const auto from = network_.clear_since(proxy.host(), host);
-    return from && *from + path_recovers <= since;
+    return from && *from + World::path_recovers <= since;
   };
   const bool sentinels = std::all_of(sentinels_.begin(), sentinels_.end(), [&](const auto& sentinel) {
     return sentinel->alive() && !sentinel->in_tilt() && clear(sentinel->host());
   });
   return sentinels && proxy.running() && clear(servers_[server]->host()) && servers_[server]->serves() &&
-         network_.slowness() == 1 && slow_until_ + path_recovers <= since &&
-         options_.network.loss_percent == 0 && promotions_.back().at == since;
+         network_.slowness() == 1 && slow_until_ + World::path_recovers <= since &&
+         options_.network.loss_percent == 0 && options_.min_replicas == 0 && promotions_.back().at == since;
 }
 
 /// What was held for a promoted replica leaves within 100 ms, and what the network takes.
@@ -88,7 +86,7 @@ void World::note_route(std::size_t proxy, const health::Route& route) {
 }
 
 /// Whether the proxy was free to learn, for long enough, that a server is no longer the master.
-void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words) {
+void World::note_dispatch(HostId proxy, std::size_t server, std::string_view command) {
   // Early promotion: who has just been promoted is followed before any Sentinel names it.
   const auto just_promoted = [&](const Promotion& p) {
     return p.server == server && now() - p.at < provisional_max;
@@ -107,8 +105,9 @@ void World::note_dispatch(HostId proxy, std::size_t server, const std::vector<st
     };
     if (std::any_of(sentinels_.begin(), sentinels_.end(), outranked)) continue;
     if (now() - since > knowledge_max) {
-      fail("I3: " + words.front() + " is sent to server " + std::to_string(server) + ", but sentinel " +
-           std::to_string(sentinel->index()) + " has long named server " + std::to_string(named));
+      fail("I3: " + std::string(command) + " is sent to server " + std::to_string(server) +
+           ", but sentinel " + std::to_string(sentinel->index()) + " has long named server " +
+           std::to_string(named));
     }
   }
 }
@@ -119,7 +118,7 @@ void World::check_authority(HostId proxy, std::size_t server, const health::Topo
   // A process that took the place of the verified one: its connections ended, which nobody can overlook.
   const RedisNode& node = *servers_[server];
   const auto clear = network_.clear_since(proxy, node.host());
-  const auto noticed = ready_max_alert + ready_trips * options_.network.delay_max * network_.slowness();
+  const auto noticed = restart_noticed_max + ready_trips * options_.network.delay_max * network_.slowness();
   if (node.run_id() != shard.route->run_id && clear && *clear < node.started_at() &&
       options_.network.loss_percent == 0 && now() - node.started_at() > noticed) {
     fail("RESTARTED: a command is sent to " + node.run_id() + ", but " + shard.route->run_id +
@@ -157,6 +156,17 @@ void World::check_hold_over(HostId proxy, TimePoint said_at) {
   fail("I6: MASTERDOWN before the hold time is over");
 }
 
+void World::note_no_replicas(HostId host, TimePoint said_at) {
+  ++counts_.no_replicas;
+  if (options_.min_replicas == 0) fail("NOREPLICAS from a server that wants none");
+  for (const auto& proxy : proxies_) {
+    if (proxy->host() != host || !proxy->route()) continue;
+    const auto since = std::max(said_at, proxy->route()->since);
+    const auto most = engine::route_fresh_max + options_.engine.limits.hold_max + replicas_noticed;
+    if (now() - since > most) fail("a client waits for replicas of a master that has long been the route");
+  }
+}
+
 bool World::hold_is_over(HostId proxy) const {
   const auto hold = options_.engine.limits.hold_max;
   for (const auto& model : proxies_) {
@@ -166,74 +176,6 @@ bool World::hold_is_over(HostId proxy) const {
     }
   }
   return false;
-}
-
-// --- From time to time
-
-/// The server that nobody who is asked could fail to name.
-std::optional<std::size_t> World::verified_master() const {
-  const std::size_t named = sentinels_.front()->named();
-  const std::uint64_t epoch = sentinels_.front()->config_epoch();
-  for (const auto& sentinel : sentinels_) {
-    const bool agrees = sentinel->alive() && !sentinel->in_tilt() && sentinel->named() == named &&
-                        sentinel->config_epoch() == epoch && sentinel->failover() == Failover::none &&
-                        !sentinel->believes_down();
-    if (!agrees || network_.stopped(sentinel->host())) return std::nullopt;
-  }
-  const RedisNode& server = *servers_[named];
-  if (!server.serves() || network_.stopped(server.host())) return std::nullopt;
-  return named;
-}
-
-Milliseconds World::ready_max(std::size_t proxy) const {
-  if (was_calm_[proxy] || options_.network.loss_percent > 0) return ready_max_calm;
-  const auto network = std::chrono::duration_cast<Milliseconds>(ready_trips * options_.network.delay_max);
-  return ready_max_alert + network + watch_interval;
-}
-
-bool World::proxy_can_know(const ProxyModel& proxy, std::size_t master) const {
-  if (!proxy.running()) return false;
-  const auto clear = [&](HostId host) {
-    const auto since = network_.clear_since(proxy.host(), host);
-    return since && now() - *since >= path_recovers;
-  };
-  return network_.slowness() == 1 && clear(servers_[master]->host()) &&
-         std::all_of(sentinels_.begin(), sentinels_.end(),
-                     [&](const auto& sentinel) { return clear(sentinel->host()); });
-}
-
-void World::watch() {
-  if (network_.slowness() > 1) slow_until_ = now();
-  const auto master = verified_master();
-  for (std::size_t i = 0; i < proxies_.size(); ++i) {
-    ProxyModel& proxy = *proxies_[i];
-    // A master that came back empty waits for the operator, who is there at once.
-    if (proxy.state() == health::GroupState::restarted) proxy.accept_restarted();
-    if (!master || !proxy_can_know(proxy, *master)) {
-      ready_since_[i].reset();
-      was_ready_[i] = false;
-      continue;
-    }
-    const bool steady = proxy.state() == health::GroupState::steady && proxy.route() &&
-                        proxy.route()->address == server_address(*master);
-    if (!ready_since_[i]) {
-      ready_since_[i] = now();
-      was_ready_[i] = steady;
-      was_calm_[i] = false;
-    }
-    const auto waited = now() - *ready_since_[i];
-    if (!steady && proxy.state() == health::GroupState::steady) was_calm_[i] = true;
-    if (steady && !was_ready_[i]) {
-      was_ready_[i] = true;
-      counts_.ready_ms.push_back(std::chrono::duration_cast<Milliseconds>(waited).count());
-    }
-    if (!steady && !was_ready_[i] && waited > ready_max(i)) {
-      fail("I8: server " + std::to_string(*master) + " could be verified for " +
-           std::to_string(std::chrono::duration_cast<Milliseconds>(waited).count()) + " ms, but " +
-           proxy.describe());
-    }
-  }
-  schedule_.after(watch_interval, [this] { watch(); });
 }
 
 // --- At the end

@@ -113,6 +113,9 @@ void add(Counts& sum, const Counts& more) {
   sum.uncertain += more.uncertain;
   sum.master_down += more.master_down;
   sum.refusals_passed += more.refusals_passed;
+  sum.replica_waits += more.replica_waits;
+  sum.no_replicas += more.no_replicas;
+  sum.down_behind_replicas += more.down_behind_replicas;
   sum.promotions += more.promotions;
   sum.lost_excused += more.lost_excused;
   sum.lost_unheard += more.lost_unheard;
@@ -124,6 +127,7 @@ void add(Counts& sum, const Counts& more) {
   sum.blocks_replayed += more.blocks_replayed;
   sum.isolations += more.isolations;
   sum.events += more.events;
+  sum.digest += more.digest;
   sum.ready_ms.insert(sum.ready_ms.end(), more.ready_ms.begin(), more.ready_ms.end());
 }
 
@@ -175,7 +179,12 @@ void print_summary(Totals& totals) {
               ull(c.promotions_followed), ull(c.promotions_late));
   std::printf("fairlead: %llu restarts, %llu blocks said again, %llu times isolated in strict mode\n",
               ull(c.proxy_restarts), ull(c.blocks_replayed), ull(c.isolations));
+  std::printf(
+      "min-replicas-to-write: %llu times a write waited for a new master's replicas, %llu NOREPLICAS "
+      "told, %llu MASTERDOWN right behind one\n",
+      ull(c.replica_waits), ull(c.no_replicas), ull(c.down_behind_replicas));
   std::printf("clients closed because half an answer was lost: %llu\n", ull(c.disconnects));
+  std::printf("digest of all histories: %016llx\n", ull(c.digest));
   if (c.ready_ms.empty()) return;
   std::sort(c.ready_ms.begin(), c.ready_ms.end());
   const auto part = [&](std::size_t percent) {

@@ -100,7 +100,15 @@ void Network::send(ConnKey key, End which, std::string bytes) {
   }
 }
 
-void Network::put_packet(ConnKey key, int end, std::string packet) {
+/// Into the digest: something happens to that end of that connection now.
+void Network::note(ConnKey key, int end) {
+  digest_.add(static_cast<std::uint64_t>(schedule_.now().time_since_epoch().count()));
+  digest_.add(static_cast<std::uint64_t>(key) * 2 + static_cast<std::uint64_t>(end));
+}
+
+void Network::put_packet(ConnKey key, int end, std::string&& packet) {
+  note(key, end);
+  digest_.add(packet);
   Connection& c = *connections_[key];
   Pipe& pipe = c.pipe[end];
   pipe.packets.push_back(std::move(packet));
@@ -129,12 +137,16 @@ void Network::deliver(ConnKey key, int end) {
     if (c.open[end]) schedule_.after(delay(), [this, key, end] { this->end(key, end, Ending::reset); });
     return;
   }
-  run_at(c.host[receiver], [this, key, receiver, packet = std::move(packet)]() mutable {
-    if (!connections_[key] || !connections_[key]->open[receiver]) return;
-    if (packet.empty()) return this->end(key, receiver, Ending::end_of_file);
-    const auto handlers = connections_[key]->handlers[receiver];
-    if (handlers && handlers->bytes) handlers->bytes(std::move(packet));
-  });
+  if (runs(c.host[receiver])) return hand_over(key, receiver, packet);
+  run_at(c.host[receiver],
+         [this, key, receiver, packet = std::move(packet)] { hand_over(key, receiver, packet); });
+}
+
+void Network::hand_over(ConnKey key, int receiver, std::string_view packet) {
+  if (!connections_[key] || !connections_[key]->open[receiver]) return;
+  if (packet.empty()) return end(key, receiver, Ending::end_of_file);
+  const ListenerPtr handlers = connections_[key]->handlers[receiver];
+  if (handlers && handlers->bytes) handlers->bytes(packet);
 }
 
 void Network::acknowledge(Connection& c, int end) {
@@ -163,6 +175,8 @@ void Network::end(ConnKey key, int end, Ending why) {
   c.open[end] = false;
   const auto handlers = std::exchange(c.handlers[end], nullptr);
   forget_if_done(key);
+  note(key, end);
+  digest_.add(static_cast<std::uint64_t>(why));
   if (handlers && handlers->ended) handlers->ended(why);
 }
 

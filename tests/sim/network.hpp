@@ -10,8 +10,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "tests/sim/digest.hpp"
 #include "tests/sim/random.hpp"
 #include "tests/sim/schedule.hpp"
 
@@ -28,8 +30,8 @@ enum class Ending : std::uint8_t { end_of_file, reset, timed_out, refused };
 /// What one end wants to hear.
 struct Handlers {
   std::function<void()> opened;
-  std::function<void(std::string)> bytes;
-  std::function<void(Ending)> ended;  // last; also when connecting failed
+  std::function<void(std::string_view)> bytes;  // gone when the call ends
+  std::function<void(Ending)> ended;            // last; also when connecting failed
 };
 
 /// Whether the kernel gives up on a peer that acknowledges nothing (TCP_USER_TIMEOUT, keepalive).
@@ -98,12 +100,15 @@ class Network {
   [[nodiscard]] const NetworkOptions& options() const { return options_; }
   [[nodiscard]] int slowness() const { return slowness_; }
   [[nodiscard]] ConnKey any_connection(HostId a, HostId b);
+  /// Of every packet that was sent and every end that was told.
+  [[nodiscard]] Digest& digest() { return digest_; }
   [[nodiscard]] std::size_t connections_made() const { return connections_.size(); }
 
   static constexpr Milliseconds user_timeout{3000};
   static constexpr Milliseconds keepalive{8000};
 
  private:
+  using ListenerPtr = std::shared_ptr<const Handlers>;
   struct Pipe {
     std::deque<std::string> packets;  // an empty one is the end of file
     TimePoint last{};                 // when the newest packet arrives at the earliest
@@ -112,8 +117,8 @@ class Network {
   };
   struct Connection {
     HostId host[2] = {0, 0};
-    Pipe pipe[2];                                 // from that end
-    std::shared_ptr<const Handlers> handlers[2];  // kept by who calls them, over the end of the connection
+    Pipe pipe[2];             // from that end
+    ListenerPtr handlers[2];  // kept by who calls them, over the end of the connection
     bool open[2] = {true, false};
     bool vanished[2] = {false, false};  // its machine died without a word
     bool established = false;
@@ -131,6 +136,10 @@ class Network {
 
   [[nodiscard]] Microseconds delay();
   void change(HostId from, HostId to, int by);
+  [[nodiscard]] bool runs(HostId host) const {
+    const Host& h = hosts_[host];
+    return !h.dead && !h.stopped && h.backlog.empty();
+  }
   /// Now, or when the machine runs again; never when it is dead.
   template <typename Call>
   void run_at(HostId host, Call call) {
@@ -144,8 +153,10 @@ class Network {
   }
   [[nodiscard]] TimePoint next_post(HostId from, HostId to);
   void arrive_syn(ConnKey key);
-  void put_packet(ConnKey key, int end, std::string packet);
+  void put_packet(ConnKey key, int end, std::string&& packet);
+  void note(ConnKey key, int end);
   void deliver(ConnKey key, int end);
+  void hand_over(ConnKey key, int receiver, std::string_view packet);
   void end(ConnKey key, int end, Ending why);
   void watch_user_timeout(ConnKey key, TimePoint since);
   void watch_keepalive(HostId a, HostId b);
@@ -165,6 +176,7 @@ class Network {
   int cuts_[hosts_max][hosts_max] = {};
   TimePoint path_changed_[hosts_max * hosts_max] = {};
   TimePoint post_last_[hosts_max * hosts_max] = {};
+  Digest digest_;
 };
 
 }  // namespace fairlead::sim

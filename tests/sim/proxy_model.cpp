@@ -19,6 +19,9 @@ namespace {
 
 /// A posted message from one thread to another.
 constexpr Microseconds hop{20};
+/// The Monitor reads its clock anew when the Arbiter has spoken: what it asks then is asked after the
+/// decision, and the answer counts.
+constexpr std::chrono::nanoseconds clock_goes_on{1};
 /// What is remembered over a restart is written by a thread of its own.
 constexpr Milliseconds disk{5};
 
@@ -95,7 +98,7 @@ void ProxyModel::start() {
 
 void ProxyModel::stop() {
   running_ = false;
-  tick_.round = 0;
+  ++tick_.round;
   for (auto& [address, watch] : servers_) close(watch->link);
   for (auto& [address, watch] : sentinels_) {
     close(watch->command);
@@ -115,44 +118,41 @@ void ProxyModel::accept_restarted() {
 // --- Machines
 
 template <typename Step>
-void ProxyModel::step_server(const resp::Address& address, Step step) {
-  const auto found = servers_.find(address);
-  if (found == servers_.end() || !running_) return;
-  ServerWatch& watch = *found->second;
+void ProxyModel::step_server(ServerWatch& watch, Step step) {
+  if (!running_) return;
   const RoleFsm::News news = step(watch);
-  settle(address, watch);
-  if (news == RoleFsm::News::report) apply(arbiter_.on_server(address, watch.fsm.report(), world_.now()));
+  settle(watch);
+  if (news == RoleFsm::News::report) {
+    apply(arbiter_.on_server(watch.address, watch.fsm.report(), world_.now()));
+  }
   if (news == RoleFsm::News::commands) {
-    apply(arbiter_.on_commands(address, watch.fsm.take_commands(), world_.now()));
+    apply(arbiter_.on_commands(watch.address, watch.fsm.take_commands(), world_.now()));
   }
 }
 
 template <typename Step>
-void ProxyModel::step_sentinel(const resp::Address& address, Step step) {
-  const auto found = sentinels_.find(address);
-  if (found == sentinels_.end() || !running_) return;
-  SentinelWatch& watch = *found->second;
+void ProxyModel::step_sentinel(SentinelWatch& watch, Step step) {
+  if (!running_) return;
   const SentinelFsm::News news = step(watch);
-  settle(address, watch);
+  settle(watch);
   if (news == SentinelFsm::News::report) {
-    apply(arbiter_.on_sentinel(address, watch.fsm.report(), world_.now()));
+    apply(arbiter_.on_sentinel(watch.address, watch.fsm.report(), world_.now()));
   }
 }
 
-void ProxyModel::settle(const resp::Address& address, ServerWatch& watch) {
-  perform(std::exchange(watch.actions, {}), {address, true, {}});
-  follow(watch.timer, watch.fsm.deadline(), [this, address] {
-    step_server(address, [this](ServerWatch& due) { return due.fsm.on_timer(world_.now(), due.actions); });
+void ProxyModel::settle(ServerWatch& watch) {
+  if (!watch.actions.empty()) perform(std::exchange(watch.actions, {}), {&watch, nullptr, {}});
+  follow(watch.timer, watch.fsm.deadline(), [this, &watch] {
+    step_server(watch, [this](ServerWatch& due) { return due.fsm.on_timer(world_.now(), due.actions); });
   });
 }
 
-void ProxyModel::settle(const resp::Address& address, SentinelWatch& watch) {
+void ProxyModel::settle(SentinelWatch& watch) {
   const SentinelFsm::Actions actions = std::exchange(watch.actions, {});
-  perform(actions.command, {address, false, SentinelFsm::Channel::command});
-  perform(actions.subscription, {address, false, SentinelFsm::Channel::subscription});
-  follow(watch.timer, watch.fsm.deadline(), [this, address] {
-    step_sentinel(address,
-                  [this](SentinelWatch& due) { return due.fsm.on_timer(world_.now(), due.actions); });
+  perform(actions.command, {nullptr, &watch, SentinelFsm::Channel::command});
+  perform(actions.subscription, {nullptr, &watch, SentinelFsm::Channel::subscription});
+  follow(watch.timer, watch.fsm.deadline(), [this, &watch] {
+    step_sentinel(watch, [this](SentinelWatch& due) { return due.fsm.on_timer(world_.now(), due.actions); });
   });
 }
 
@@ -160,38 +160,17 @@ template <typename Due>
 void ProxyModel::follow(Timer& timer, std::optional<TimePoint> deadline, Due due) {
   if (deadline == timer.armed) return;
   timer.armed = deadline;
-  // Rounds are never used twice in a process, so that a timer of a watch that is gone finds no other's.
-  const std::uint64_t round = timer.round = world_.next_round();
+  const std::uint64_t round = ++timer.round;
   if (!deadline) return;
   // A thread sees its timer a little late.
-  world_.schedule().at(*deadline + hop, [this, round, due] {
-    const auto is_armed = [round](const auto& entry) { return entry.second->timer.round == round; };
-    const bool known = std::any_of(servers_.begin(), servers_.end(), is_armed) ||
-                       std::any_of(sentinels_.begin(), sentinels_.end(), is_armed) || tick_.round == round;
-    if (!known) return;
-    for (auto& [address, watch] : servers_) {
-      if (watch->timer.round == round) watch->timer.armed.reset();
-    }
-    for (auto& [address, watch] : sentinels_) {
-      if (watch->timer.round == round) watch->timer.armed.reset();
-    }
-    if (tick_.round == round) tick_.armed.reset();
+  world_.schedule().at(*deadline + hop, [&timer, round, due] {
+    if (timer.round != round) return;
+    timer.armed.reset();
     due();
   });
 }
 
 // --- Control connections
-
-ProxyModel::ControlModel* ProxyModel::find(const Channel& channel) {
-  if (channel.is_server) {
-    const auto found = servers_.find(channel.address);
-    return found == servers_.end() ? nullptr : &found->second->link;
-  }
-  const auto found = sentinels_.find(channel.address);
-  if (found == sentinels_.end()) return nullptr;
-  return channel.channel == SentinelFsm::Channel::command ? &found->second->command
-                                                          : &found->second->subscription;
-}
 
 void ProxyModel::close(ControlModel& link) {
   if (link.key) world_.network().close(*link.key, End::connector);
@@ -200,78 +179,118 @@ void ProxyModel::close(ControlModel& link) {
 }
 
 void ProxyModel::perform(const health::LinkActions& actions, const Channel& channel) {
-  ControlModel* link = find(channel);
-  if (link == nullptr) return;
+  ControlModel& link = channel.link();
   for (const LinkAction& action : actions) {
     if (action.kind == LinkAction::Kind::close) {
-      close(*link);
+      close(link);
     } else if (action.kind == LinkAction::Kind::send) {
       std::string bytes;
       resp::append_command(bytes, action.command);
-      if (link->key) world_.network().send(*link->key, End::connector, std::move(bytes));
+      if (link.key) world_.network().send(*link.key, End::connector, std::move(bytes));
     } else {
-      close(*link);
-      const std::uint64_t round = link->round = world_.next_round();
-      const auto if_current = [this, channel, round](auto act) {
-        ControlModel* now = find(channel);
-        if (now != nullptr && now->round == round) act();
-      };
-      Handlers handlers;
-      handlers.opened = [this, channel, if_current] { if_current([&] { opened(channel); }); };
-      handlers.bytes = [this, channel, if_current](std::string bytes) {
-        if_current([&] { arrived(channel, std::move(bytes)); });
-      };
-      handlers.ended = [this, channel, if_current](Ending why) { if_current([&] { failed(channel, why); }); };
-      link->key = world_.network().connect(host_, world_.host_at(channel.address), std::move(handlers),
-                                           Patience::user_timeout);
+      close(link);
+      open(channel);
     }
   }
 }
 
+void ProxyModel::open(const Channel& channel) {
+  ControlModel& link = channel.link();
+  const std::uint64_t round = ++link.round;
+  const auto is_current = [channel, round] { return channel.link().round == round; };
+  Handlers handlers;
+  handlers.opened = [this, channel, is_current] {
+    if (is_current()) opened(channel);
+  };
+  handlers.bytes = [this, channel, is_current](std::string_view bytes) {
+    if (is_current()) arrived(channel, bytes);
+  };
+  handlers.ended = [this, channel, is_current](Ending why) {
+    if (is_current()) failed(channel, why);
+  };
+  link.key = world_.network().connect(host_, world_.host_at(channel.address()), std::move(handlers),
+                                      Patience::user_timeout);
+}
+
 void ProxyModel::opened(const Channel& channel) {
   const TimePoint now = world_.now();
-  if (channel.is_server) {
-    step_server(channel.address,
+  if (channel.server != nullptr) {
+    step_server(*channel.server,
                 [now](ServerWatch& watch) { return watch.fsm.on_connected(now, watch.actions); });
   } else {
-    step_sentinel(channel.address, [&](SentinelWatch& watch) {
+    step_sentinel(*channel.sentinel, [&](SentinelWatch& watch) {
       return watch.fsm.on_connected(channel.channel, now, watch.actions);
     });
   }
 }
 
-void ProxyModel::arrived(const Channel& channel, std::string bytes) {
-  ControlModel* link = find(channel);
-  link->inbox += bytes;
-  const std::uint64_t round = link->round;
-  while (link != nullptr && link->key && link->round == round) {
-    auto parsed = resp::parse_value(link->inbox);
-    if (parsed.status == resp::ParseStatus::malformed) return world_.fail("a model speaks no RESP");
-    if (parsed.status == resp::ParseStatus::need_more) return;
-    link->inbox.erase(0, parsed.consumed);
-    const TimePoint now = world_.now();
-    if (channel.is_server) {
-      step_server(channel.address, [&](ServerWatch& watch) {
-        return watch.fsm.on_reply(std::move(parsed.value), now, watch.actions);
-      });
-    } else {
-      step_sentinel(channel.address, [&](SentinelWatch& watch) {
-        return watch.fsm.on_reply(channel.channel, parsed.value, now, watch.actions);
-      });
-    }
-    link = find(channel);
+void ProxyModel::arrived(const Channel& channel, std::string_view bytes) {
+  ControlModel& link = channel.link();
+  if (const auto* known = heard_before(link, bytes)) return answered(channel, *known);
+  const bool alone = link.inbox.empty();
+  auto answers = take_answers(link, bytes);
+  if (!alone || !link.inbox.empty()) return answered(channel, answers);
+  if (link.heard.size() < heard_max) link.heard.emplace_back();
+  Heard& heard = link.heard[link.oldest_heard++ % link.heard.size()];
+  heard = {std::string(bytes), std::move(answers)};
+  answered(channel, heard.answers);
+}
+
+const std::vector<resp::Value>* ProxyModel::heard_before(ControlModel& link, std::string_view bytes) {
+  if (!link.inbox.empty()) return nullptr;
+  const auto found = std::find_if(link.heard.begin(), link.heard.end(),
+                                  [bytes](const Heard& heard) { return heard.packet == bytes; });
+  return found == link.heard.end() ? nullptr : &found->answers;
+}
+
+/// The answers that are complete with these bytes.
+std::vector<resp::Value> ProxyModel::take_answers(ControlModel& link, std::string_view bytes) {
+  link.inbox += bytes;
+  std::vector<resp::Value> answers;
+  if (bytes.find('\n') == std::string_view::npos) return answers;  // nothing can have become complete
+  std::size_t taken = 0;
+  while (taken < link.inbox.size()) {
+    auto parsed = resp::parse_value(std::string_view(link.inbox).substr(taken));
+    if (parsed.status == resp::ParseStatus::malformed) world_.fail("a model speaks no RESP");
+    if (parsed.status != resp::ParseStatus::complete) break;
+    taken += parsed.consumed;
+    answers.push_back(std::move(parsed.value));
+  }
+  link.inbox.erase(0, taken);
+  return answers;
+}
+
+/// One after the other, unless what one of them does ends the connection.
+void ProxyModel::answered(const Channel& channel, const std::vector<resp::Value>& answers) {
+  const ControlModel& link = channel.link();
+  const std::uint64_t round = link.round;
+  for (const resp::Value& answer : answers) {
+    if (!link.key || link.round != round) return;
+    answered(channel, answer);
+  }
+}
+
+void ProxyModel::answered(const Channel& channel, const resp::Value& answer) {
+  const TimePoint now = world_.now();
+  if (channel.server != nullptr) {
+    step_server(*channel.server,
+                [&](ServerWatch& watch) { return watch.fsm.on_reply(answer, now, watch.actions); });
+  } else {
+    step_sentinel(*channel.sentinel, [&](SentinelWatch& watch) {
+      return watch.fsm.on_reply(channel.channel, answer, now, watch.actions);
+    });
   }
 }
 
 void ProxyModel::failed(const Channel& channel, Ending why) {
-  if (ControlModel* link = find(channel)) link->key.reset();
+  channel.link().key.reset();
   const TimePoint now = world_.now();
   const LinkFailure failure = failure_of(why);
-  if (channel.is_server) {
-    step_server(channel.address,
+  if (channel.server != nullptr) {
+    step_server(*channel.server,
                 [&](ServerWatch& watch) { return watch.fsm.on_failed(failure, "connection lost", now); });
   } else {
-    step_sentinel(channel.address, [&](SentinelWatch& watch) {
+    step_sentinel(*channel.sentinel, [&](SentinelWatch& watch) {
       return watch.fsm.on_failed(channel.channel, failure, "connection lost", now);
     });
   }
@@ -296,14 +315,15 @@ void ProxyModel::apply(Arbiter::Outcome outcome) {
       world.remember(index, memory);
     });
   }
-  if (outcome.watch_changed) reconcile();
-  set_pace();
-  if (outcome.look_now) look_now();
+  const TimePoint then = world_.now() + clock_goes_on;
+  if (outcome.watch_changed) reconcile(then);
+  set_pace(then);
+  if (outcome.look_now) look_now(then);
   if (outcome.learn_from) {
     const auto found = servers_.find(*outcome.learn_from);
     if (found != servers_.end()) {
-      found->second->fsm.request_commands(world_.now(), found->second->actions);
-      settle(*outcome.learn_from, *found->second);
+      found->second->fsm.request_commands(then, found->second->actions);
+      settle(*found->second);
     }
   }
 }
@@ -324,76 +344,90 @@ void ProxyModel::check_topology(const health::Topology& topology) {
   if (shard.state == GroupState::steady && !shard.provisional) world_.note_route(index_, *shard.route);
 }
 
-void ProxyModel::reconcile() {
+void ProxyModel::reconcile(TimePoint then) {
   const auto servers = arbiter_.servers();
   const auto sentinels = arbiter_.sentinels();
-  for (auto& [address, watch] : servers_) {
-    if (!std::binary_search(servers.begin(), servers.end(), address)) close(watch->link);
-  }
-  for (auto& [address, watch] : sentinels_) {
-    if (std::binary_search(sentinels.begin(), sentinels.end(), address)) continue;
-    close(watch->command);
-    close(watch->subscription);
-  }
-  std::erase_if(servers_, [&](const auto& entry) {
-    return !std::binary_search(servers.begin(), servers.end(), entry.first);
-  });
-  std::erase_if(sentinels_, [&](const auto& entry) {
-    return !std::binary_search(sentinels.begin(), sentinels.end(), entry.first);
-  });
+  retire_all_but(servers, servers_, former_servers_);
+  retire_all_but(sentinels, sentinels_, former_sentinels_);
   for (const auto& address : sentinels) {
     if (sentinels_.contains(address)) continue;
-    auto& watch = sentinels_[address] = std::make_unique<SentinelWatch>(options_);
-    watch->fsm.set_pace(pace_, world_.now());
-    watch->fsm.start(world_.now(), watch->actions);
-    settle(address, *watch);
+    auto& watch = sentinels_[address] = std::make_unique<SentinelWatch>(options_, address);
+    watch->fsm.set_pace(pace_, then);
+    watch->fsm.start(then, watch->actions);
+    settle(*watch);
   }
   for (const auto& address : servers) {
     if (servers_.contains(address)) continue;
-    auto& watch = servers_[address] = std::make_unique<ServerWatch>(options_);
-    watch->fsm.set_pace(pace_of(address), world_.now());
-    watch->fsm.start(world_.now(), watch->actions);
-    settle(address, *watch);
+    auto& watch = servers_[address] = std::make_unique<ServerWatch>(options_, address);
+    watch->fsm.set_pace(pace_of(address), then);
+    watch->fsm.start(then, watch->actions);
+    settle(*watch);
   }
+}
+
+template <typename Watch>
+void ProxyModel::retire_all_but(const std::vector<resp::Address>& wanted,
+                                std::map<resp::Address, std::unique_ptr<Watch>>& watches,
+                                std::vector<std::unique_ptr<Watch>>& former) {
+  for (auto at = watches.begin(); at != watches.end();) {
+    if (std::binary_search(wanted.begin(), wanted.end(), at->first)) {
+      ++at;
+      continue;
+    }
+    retire(*at->second);
+    former.push_back(std::move(at->second));
+    at = watches.erase(at);
+  }
+}
+
+void ProxyModel::retire(ServerWatch& watch) {
+  ++watch.timer.round;
+  close(watch.link);
+}
+
+void ProxyModel::retire(SentinelWatch& watch) {
+  ++watch.timer.round;
+  close(watch.command);
+  close(watch.subscription);
 }
 
 health::Pace ProxyModel::pace_of(const resp::Address& address) const {
   return candidate_ == address ? closest_or_fast<health::Pace>() : pace_;
 }
 
-void ProxyModel::set_pace() {
+void ProxyModel::set_pace(TimePoint then) {
   const auto candidate = candidate_of(arbiter_);
   if (candidate_ != candidate) {
     const auto former = std::exchange(candidate_, candidate);
     for (const auto& changed : {former, candidate_}) {
       const auto found = changed ? servers_.find(*changed) : servers_.end();
       if (found == servers_.end()) continue;
-      found->second->fsm.set_pace(pace_of(*changed), world_.now());
-      if (changed == candidate_) found->second->fsm.probe_now(world_.now(), found->second->actions);
-      settle(*changed, *found->second);
+      found->second->fsm.set_pace(pace_of(*changed), then);
+      if (changed == candidate_) found->second->fsm.probe_now(then, found->second->actions);
+      settle(*found->second);
     }
   }
   if (pace_ == arbiter_.pace()) return;
   pace_ = arbiter_.pace();
   for (auto& [address, watch] : servers_) {
-    watch->fsm.set_pace(pace_of(address), world_.now());
-    settle(address, *watch);
+    watch->fsm.set_pace(pace_of(address), then);
+    settle(*watch);
   }
   for (auto& [address, watch] : sentinels_) {
-    watch->fsm.set_pace(pace_, world_.now());
-    settle(address, *watch);
+    watch->fsm.set_pace(pace_, then);
+    settle(*watch);
   }
   arm_tick();
 }
 
-void ProxyModel::look_now() {
+void ProxyModel::look_now(TimePoint then) {
   for (auto& [address, watch] : servers_) {
-    watch->fsm.probe_now(world_.now(), watch->actions);
-    settle(address, *watch);
+    watch->fsm.probe_now(then, watch->actions);
+    settle(*watch);
   }
   for (auto& [address, watch] : sentinels_) {
-    watch->fsm.poll_now(world_.now(), watch->actions);
-    settle(address, *watch);
+    watch->fsm.poll_now(then, watch->actions);
+    settle(*watch);
   }
 }
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Milliseconds cron_interval{200};
 constexpr Milliseconds sync_retry{1000};
+constexpr Milliseconds replica_lag_max{10000};  // min-replicas-max-lag
 
 }  // namespace
 
@@ -64,6 +65,7 @@ void RedisNode::cron() {
     if (!alive_ || life != life_) return;
     cron();
     if (world_.network().stopped(host_)) return;
+    look_at_replicas();
     if (master_ && !link_up_ && world_.now() - sync_asked_at_ >= sync_retry) ask_for_sync();
     if (!master_ || !link_up_) return;
     const RedisNode& from = world_.server(*master_);
@@ -145,7 +147,7 @@ void RedisNode::on_sync_request(std::size_t replica, std::uint64_t link, std::si
                                 WriteNumber last) {
   // A replica without a link of its own serves nobody; what it has may be gone in a moment.
   if (!alive_ || loading() || (master_ && !link_up_)) return;
-  replicas_[replica] = {link};
+  replicas_[replica] = {link, std::nullopt};
   RedisNode& to = world_.server(replica);
   const bool continues = data_.continues(offset, last);
   const auto copy = continues ? nullptr : std::make_shared<const RedisData>(data_);
@@ -163,6 +165,38 @@ void RedisNode::on_sync_begin(std::uint64_t link, const std::shared_ptr<const Re
   link_up_ = true;
   fed_by_ = fed_by;
   if (copy) data_ = *copy;
+  if (world_.options().min_replicas == 0) return;  // nobody counts acknowledgements
+  RedisNode& master = world_.server(*master_);
+  world_.network().post(host_, master.host(),
+                        [&master, from = index_, link] { master.on_acknowledged(from, link); });
+}
+
+void RedisNode::on_acknowledged(std::size_t replica, std::uint64_t link) {
+  const auto found = replicas_.find(replica);
+  if (alive_ && found != replicas_.end() && found->second.link == link) {
+    found->second.acknowledged_at = world_.now();
+  }
+}
+
+/// A replica whose link lives acknowledges every second; whose link has ended is not counted any more; whose
+/// path is cut is counted until its lag is too large.
+void RedisNode::look_at_replicas() {
+  for (auto& [replica, state] : replicas_) {
+    if (!state.acknowledged_at) continue;
+    const RedisNode& to = world_.server(replica);
+    if (!world_.network().clear(host_, to.host()) || world_.network().stopped(to.host())) continue;
+    const bool linked = to.alive_ && to.master_ == index_ && to.link_ == state.link && to.link_up_;
+    state.acknowledged_at = linked ? std::optional(world_.now()) : std::nullopt;
+  }
+}
+
+bool RedisNode::lacks_replicas() const {
+  if (master_) return false;
+  std::size_t good = 0;
+  for (const auto& [replica, state] : replicas_) {
+    if (state.acknowledged_at && world_.now() - *state.acknowledged_at <= replica_lag_max) ++good;
+  }
+  return good < world_.options().min_replicas;
 }
 
 void RedisNode::on_log(std::uint64_t link, std::size_t offset, const LogEntry& entry) {
@@ -210,7 +244,7 @@ RedisSession* RedisNode::find_client(std::uint64_t id) {
   return nullptr;
 }
 
-std::size_t RedisNode::publish(const std::string& channel, const std::string& message) {
+std::size_t RedisNode::publish(std::string_view channel, std::string_view message) {
   std::size_t count = 0;
   for (auto& [key, session] : sessions_) count += session->push_message(channel, message) ? 1U : 0U;
   return count;

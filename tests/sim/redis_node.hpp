@@ -42,6 +42,8 @@ class RedisNode {
   [[nodiscard]] std::optional<std::size_t> master() const { return master_; }
   [[nodiscard]] bool link_up() const { return link_up_; }
   [[nodiscard]] bool serves() const { return alive_ && is_master() && !loading(); }
+  /// min-replicas-to-write: too few replicas are online and have acknowledged lately.
+  [[nodiscard]] bool lacks_replicas() const;
   [[nodiscard]] TimePoint role_since() const { return role_since_; }
   [[nodiscard]] TimePoint started_at() const { return started_at_; }
 
@@ -58,13 +60,14 @@ class RedisNode {
   void unblock(RedisSession& session) { blocked_.remove(&session); }
   void serve_blocked(const std::string& key);
   [[nodiscard]] RedisSession* find_client(std::uint64_t id);
-  std::size_t publish(const std::string& channel, const std::string& message);
+  std::size_t publish(std::string_view channel, std::string_view message);
   [[nodiscard]] std::string role_reply() const;
   [[nodiscard]] std::string info_reply() const;
 
  private:
   struct Replica {
     std::uint64_t link = 0;  // names one synchronisation; messages of an older one are dropped
+    std::optional<TimePoint> acknowledged_at;  // the last time; nullopt: it is not online yet, or was lost
   };
 
   void cron();
@@ -75,6 +78,8 @@ class RedisNode {
   /// Null: what this replica has is the beginning of it, and the rest follows.
   void on_sync_begin(std::uint64_t link, const std::shared_ptr<const RedisData>& copy, std::uint64_t fed_by);
   void drop_replicas();
+  void on_acknowledged(std::size_t replica, std::uint64_t link);
+  void look_at_replicas();
   void on_log(std::uint64_t link, std::size_t offset, const LogEntry& entry);
 
   World& world_;

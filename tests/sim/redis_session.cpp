@@ -3,7 +3,6 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "resp/command_reader.hpp"
 #include "resp/writer.hpp"
 #include "tests/sim/redis_node.hpp"
 #include "tests/sim/world.hpp"
@@ -12,57 +11,46 @@ namespace fairlead::sim {
 
 namespace {
 
-bool is_write(const std::string& name) {
+bool is_write(std::string_view name) {
   return name == "SET" || name == "RPUSH" || name == "HINCRBY" || name == "EVAL" || name == "MODCMD" ||
          name == "BLPOP";
 }
 
-bool works_while_loading(const std::string& name) {
+constexpr std::string_view no_replicas = "NOREPLICAS Not enough good replicas to write.";
+
+bool works_while_loading(std::string_view name) {
   return name == "ROLE" || name == "INFO" || name == "HELLO" || name == "SELECT" || name == "CLIENT" ||
          name == "AUTH" || name == "MULTI" || name == "DISCARD" || name == "UNWATCH" || name == "WATCH" ||
          name == "SUBSCRIBE" || name == "UNSUBSCRIBE" || name == "COMMAND";
 }
 
-}  // namespace
-
-std::vector<std::string> take_command(std::string& inbox, std::string* broken) {
-  static const resp::CommandLimits limits;
-  resp::CommandScratch scratch;
-  resp::CommandReader reader(limits);
-  const auto read = reader.read(inbox, scratch, resp::LoginState::authenticated);
-  if (read.status == resp::ReadStatus::need_more) return {};
-  if (read.status != resp::ReadStatus::command || !read.canonical) {
-    *broken = "a server receives what is no canonical command: " + inbox.substr(0, 100);
-    inbox.clear();
-    return {};
-  }
-  std::vector<std::string> words;
-  for (std::uint32_t i = 0; i < read.command.size(); ++i) words.emplace_back(read.command[i]);
-  inbox.erase(0, read.frame_bytes);
-  return words;
+/// Where the data has a field of a hash.
+std::string field_of(std::string_view key, std::string_view field) {
+  return std::string(key).append(":").append(field);
 }
+
+}  // namespace
 
 Handlers RedisSession::handlers() {
   Handlers handlers;
-  handlers.bytes = [this](std::string bytes) { on_bytes(std::move(bytes)); };
+  handlers.bytes = [this](std::string_view bytes) { on_bytes(bytes); };
   handlers.ended = [this](Ending) { node_.forget_session(*this); };
   return handlers;
 }
 
-void RedisSession::on_bytes(std::string bytes) {
-  inbox_ += bytes;
+void RedisSession::on_bytes(std::string_view bytes) {
+  inbox_.add(bytes);
   work();
 }
 
 void RedisSession::work() {
   // A blocked client's next commands are not read before it is served.
   while (blocked_on_.empty() && !inbox_.empty()) {
-    std::string broken;
-    const Words words = take_command(inbox_, &broken);
-    if (!broken.empty()) node_.world().fail(broken);
+    const Words words = inbox_.next();
     if (words.empty()) break;
     handle(words);
   }
+  if (!inbox_.broken().empty()) node_.world().fail(inbox_.broken());
   flush_output();
 }
 
@@ -71,12 +59,12 @@ void RedisSession::flush_output() {
   node_.world().network().send(key_, End::acceptor, std::exchange(out_, {}));
 }
 
-void RedisSession::handle(const Words& words) {
-  const std::string& name = words.front();
+void RedisSession::handle(Words words) {
+  const std::string_view name = words.front();
   if (handle_connection(words) || handle_transaction(words)) return;
   if (refuse(words) || handle_subscription(words)) return;
   if (in_multi_) {
-    queued_.push_back(words);
+    queued_.emplace_back(words.begin(), words.end());
     out_ += "+QUEUED\r\n";
   } else if (name == "BLPOP") {
     begin_blocking(words);
@@ -85,8 +73,8 @@ void RedisSession::handle(const Words& words) {
   }
 }
 
-bool RedisSession::handle_connection(const Words& words) {
-  const std::string& name = words.front();
+bool RedisSession::handle_connection(Words words) {
+  const std::string_view name = words.front();
   if (name == "HELLO") {
     version_ = words.size() > 1 && words[1] == "3" ? resp::Version::resp3 : resp::Version::resp2;
     resp::append_map_header(out_, 2, version_);
@@ -95,7 +83,7 @@ bool RedisSession::handle_connection(const Words& words) {
     resp::append_bulk(out_, "proto");
     resp::append_integer(out_, version_ == resp::Version::resp3 ? 3 : 2);
   } else if (name == "SELECT" && !in_multi_) {
-    db_ = words.at(1);
+    db_ = words[1];
     out_ += "+OK\r\n";
   } else if (name == "ROLE") {
     out_ += node_.role_reply();
@@ -113,7 +101,7 @@ bool RedisSession::handle_connection(const Words& words) {
   return true;
 }
 
-void RedisSession::handle_client(const Words& words) {
+void RedisSession::handle_client(Words words) {
   if (words.size() > 1 && words[1] == "ID") {
     resp::append_integer(out_, static_cast<std::int64_t>(id_));
   } else if (words.size() > 2 && words[1] == "UNBLOCK") {
@@ -133,8 +121,8 @@ void RedisSession::handle_client(const Words& words) {
   }
 }
 
-bool RedisSession::handle_transaction(const Words& words) {
-  const std::string& name = words.front();
+bool RedisSession::handle_transaction(Words words) {
+  const std::string_view name = words.front();
   if (name == "MULTI" && !in_multi_) {
     in_multi_ = true;
     out_ += "+OK\r\n";
@@ -154,7 +142,7 @@ bool RedisSession::handle_transaction(const Words& words) {
     queued_.clear();
     watched_.clear();
   } else if (name == "EXEC" || name == "DISCARD" || name == "MULTI") {
-    error("ERR " + name + " out of place");
+    error(std::string("ERR ").append(name).append(" out of place"));
   } else {
     return false;
   }
@@ -174,11 +162,13 @@ void RedisSession::execute_queue() {
   watched_.clear();
   in_multi_ = false;
   bool writes = false;
-  for (const Words& command : commands) writes = writes || is_write(command.front());
+  for (const auto& command : commands) writes = writes || is_write(command.front());
   if (std::exchange(dirty_, false)) {
     error("EXECABORT Transaction discarded because of previous errors.");
   } else if (node_.loading()) {
     error("EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in memory");
+  } else if (writes && node_.lacks_replicas()) {
+    error(std::string("EXECABORT Transaction discarded because of: ").append(no_replicas));
   } else if (writes && !node_.is_master()) {
     // A transaction queued as a master and ended as a replica: processCommand refuses the EXEC itself.
     error(
@@ -187,13 +177,18 @@ void RedisSession::execute_queue() {
     resp::append_null_array(out_, version_);
   } else {
     resp::append_array_header(out_, commands.size());
-    for (const Words& command : commands) out_ += execute(command);
+    for (const auto& command : commands) {
+      const std::vector<std::string_view> words(command.begin(), command.end());
+      out_ += execute(words);
+    }
   }
 }
 
-bool RedisSession::refuse(const Words& words) {
-  const std::string& name = words.front();
-  if (node_.loading() && !works_while_loading(name)) {
+bool RedisSession::refuse(Words words) {
+  const std::string_view name = words.front();
+  if (is_write(name) && node_.lacks_replicas()) {
+    error(no_replicas);
+  } else if (node_.loading() && !works_while_loading(name)) {
     error("LOADING Redis is loading the dataset in memory");
   } else if (is_write(name) && !node_.is_master()) {
     error("READONLY You can't write against a read only replica.");
@@ -204,14 +199,14 @@ bool RedisSession::refuse(const Words& words) {
   return true;
 }
 
-bool RedisSession::handle_subscription(const Words& words) {
-  const std::string& name = words.front();
+bool RedisSession::handle_subscription(Words words) {
+  const std::string_view name = words.front();
   if (name != "SUBSCRIBE" && name != "UNSUBSCRIBE") return false;
   for (std::size_t i = 1; i < words.size(); ++i) {
     if (name == "SUBSCRIBE") {
-      channels_.insert(words[i]);
+      channels_.emplace(words[i]);
     } else {
-      channels_.erase(words[i]);
+      channels_.erase(std::string(words[i]));
     }
     resp::append_push_header(out_, 3, version_);
     resp::append_bulk(out_, name == "SUBSCRIBE" ? "subscribe" : "unsubscribe");
@@ -221,7 +216,7 @@ bool RedisSession::handle_subscription(const Words& words) {
   return true;
 }
 
-bool RedisSession::push_message(const std::string& channel, const std::string& message) {
+bool RedisSession::push_message(std::string_view channel, std::string_view message) {
   if (channels_.count(channel) == 0) return false;
   resp::append_push_header(out_, 3, version_);
   resp::append_bulk(out_, "message");
@@ -231,14 +226,14 @@ bool RedisSession::push_message(const std::string& channel, const std::string& m
   return true;
 }
 
-std::string RedisSession::execute(const Words& words) {
-  const std::string& name = words.front();
+std::string RedisSession::execute(Words words) {
+  const std::string_view name = words.front();
   std::string reply;
   if (is_write(name)) return execute_write(words);
   if (name == "GET" && words.size() == 2) {
     // Keys of the form t:x always have a value that names them, so that a reply shows whose it is.
-    if (words[1].rfind("t:", 0) == 0) {
-      resp::append_bulk(reply, "v:" + words[1].substr(2));
+    if (words[1].substr(0, 2) == "t:") {
+      resp::append_bulk(reply, std::string("v:").append(words[1].substr(2)));
     } else if (const std::string* text = node_.data().text(full_key(words[1]))) {
       resp::append_bulk(reply, *text);
     } else {
@@ -249,31 +244,30 @@ std::string RedisSession::execute(const Words& words) {
   } else if (name == "WAIT") {
     resp::append_integer(reply, 0);
   } else {
-    reply = "-ERR unknown command '" + name + "'\r\n";
+    reply.append("-ERR unknown command '").append(name).append("'\r\n");
   }
   return reply;
 }
 
 /// The value of every write is a tag; `EVAL script 1 key tag` and `MODCMD key tag` push it, as RPUSH does.
-std::string RedisSession::execute_write(const Words& words) {
-  const std::string& name = words.front();
+std::string RedisSession::execute_write(Words words) {
+  const std::string_view name = words.front();
   const bool script = name == "EVAL";
   std::string reply;
   if (name == "BLPOP") {  // inside a transaction it does not block
-    const std::string* value = node_.data().front(full_key(words.at(1)));
+    const std::string* value = node_.data().front(full_key(words[1]));
     if (value == nullptr) return null_array();
     const std::string popped = *value;
     const WriteNumber number = node_.world().ledger().popped(popped, node_.index());
-    node_.apply_and_replicate({number, Change::pop, full_key(words.at(1)), popped});
+    node_.apply_and_replicate({number, Change::pop, full_key(words[1]), popped});
     resp::append_array_header(reply, 2);
-    resp::append_bulk(reply, words.at(1));
+    resp::append_bulk(reply, words[1]);
     resp::append_bulk(reply, popped);
     return reply;
   }
   if (words.size() < 3) return "-ERR wrong number of arguments\r\n";
-  const std::string& user_key = script ? words.at(3) : words[1];
-  const std::string& tag = script ? words.at(4) : words[2];
-  const std::string key = full_key(user_key);
+  const std::string_view tag = words[script ? 4 : 2];
+  const std::string key = full_key(words[script ? 3 : 1]);
   Change change = Change::push;
   if (name == "SET") {
     change = Change::set;
@@ -281,7 +275,7 @@ std::string RedisSession::execute_write(const Words& words) {
   } else if (name == "HINCRBY") {
     // The field is the tag: whoever increments it a second time reads 2.
     change = Change::increment;
-    resp::append_integer(reply, node_.data().number(key + ":" + tag) + 1);
+    resp::append_integer(reply, node_.data().number(field_of(key, tag)) + 1);
   } else if (name == "RPUSH") {
     resp::append_integer(reply, static_cast<std::int64_t>(node_.data().list_size(key) + 1));
   } else {
@@ -291,24 +285,25 @@ std::string RedisSession::execute_write(const Words& words) {
     node_.world().trace("server " + std::to_string(node_.index()) + " executes " + std::string(tag));
   }
   const WriteNumber number = node_.world().ledger().executed(tag, node_.index(), reply);
-  node_.apply_and_replicate({number, change, change == Change::increment ? key + ":" + tag : key, tag});
+  node_.apply_and_replicate(
+      {number, change, change == Change::increment ? field_of(key, tag) : key, std::string(tag)});
   if (change == Change::push) node_.serve_blocked(key);
   return reply;
 }
 
 // --- Blocking
 
-void RedisSession::begin_blocking(const Words& words) {
-  const std::string key = full_key(words.at(1));
+void RedisSession::begin_blocking(Words words) {
+  const std::string key = full_key(words[1]);
   if (node_.data().list_size(key) > 0) {
     out_ += execute_write(words);
     return;
   }
   blocked_on_ = key;
-  blocked_key_ = words.at(1);
+  blocked_key_ = words[1];
   node_.block(*this);
   ++blocks_;
-  const double seconds = std::strtod(words.back().c_str(), nullptr);
+  const double seconds = std::strtod(std::string(words.back()).c_str(), nullptr);
   if (seconds <= 0) return;
   node_.world().schedule().after(Microseconds(static_cast<std::int64_t>(seconds * 1e6)),
                                  [&node = node_, id = id_, block = blocks_, life = node_.run_id()] {
@@ -325,7 +320,8 @@ void RedisSession::on_block_timeout(std::uint64_t block) {
 }
 
 void RedisSession::pop_and_answer() {
-  out_ += execute_write({"BLPOP", blocked_key_, "0"});
+  const std::string_view words[] = {"BLPOP", blocked_key_, "0"};
+  out_ += execute_write(words);
   end_blocking();
 }
 

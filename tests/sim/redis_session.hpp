@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "resp/types.hpp"
+#include "tests/sim/command_inbox.hpp"
 #include "tests/sim/network.hpp"
 #include "tests/sim/redis_data.hpp"
 
@@ -17,14 +18,8 @@ namespace fairlead::sim {
 
 class RedisNode;
 
-/// Takes one whole command off the front of `inbox`; empty when there is none. `broken` is set when the bytes
-/// are no canonical command, which the proxy must never send.
-[[nodiscard]] std::vector<std::string> take_command(std::string& inbox, std::string* broken);
-
 class RedisSession {
  public:
-  using Words = std::vector<std::string>;
-
   RedisSession(RedisNode& node, ConnKey key, std::uint64_t id) : node_(node), key_(key), id_(id) {}
 
   [[nodiscard]] Handlers handlers();
@@ -36,41 +31,43 @@ class RedisSession {
   /// What it is blocked on has a value now.
   void pop_and_answer();
   [[nodiscard]] const std::string& blocked_on() const { return blocked_on_; }
-  bool push_message(const std::string& channel, const std::string& message);
+  bool push_message(std::string_view channel, std::string_view message);
   void flush_output();
 
  private:
-  void on_bytes(std::string bytes);
+  void on_bytes(std::string_view bytes);
   void work();
-  void handle(const Words& words);
-  bool handle_connection(const Words& words);
-  bool handle_transaction(const Words& words);
-  bool handle_subscription(const Words& words);
-  bool refuse(const Words& words);
-  void handle_client(const Words& words);
+  void handle(Words words);
+  bool handle_connection(Words words);
+  bool handle_transaction(Words words);
+  bool handle_subscription(Words words);
+  bool refuse(Words words);
+  void handle_client(Words words);
   void execute_queue();
-  std::string execute(const Words& words);
-  std::string execute_write(const Words& words);
-  void begin_blocking(const Words& words);
+  std::string execute(Words words);
+  std::string execute_write(Words words);
+  void begin_blocking(Words words);
   void end_blocking();
   void on_block_timeout(std::uint64_t block);
   [[nodiscard]] bool watched_changed() const;
-  [[nodiscard]] std::string full_key(const std::string& key) const { return db_ + ":" + key; }
-  void error(std::string_view text) { out_ += "-" + std::string(text) + "\r\n"; }
+  [[nodiscard]] std::string full_key(std::string_view key) const {
+    return std::string(db_).append(":").append(key);
+  }
+  void error(std::string_view text) { out_.append("-").append(text).append("\r\n"); }
   [[nodiscard]] std::string null_array() const;
 
   RedisNode& node_;
   const ConnKey key_;
   const std::uint64_t id_;
-  std::string inbox_;
+  CommandInbox inbox_;
   std::string out_;
   std::string db_ = "0";
   resp::Version version_ = resp::Version::resp2;
   bool in_multi_ = false;
   bool dirty_ = false;
-  std::vector<Words> queued_;
+  std::vector<std::vector<std::string>> queued_;
   std::map<std::string, std::uint64_t> watched_;
-  std::set<std::string> channels_;
+  std::set<std::string, std::less<>> channels_;
   std::string blocked_on_;  // full key; empty: not blocked
   std::string blocked_key_;
   std::uint64_t blocks_ = 0;

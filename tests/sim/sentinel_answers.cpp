@@ -39,48 +39,42 @@ const char* state_name(Failover state) {
 Handlers SentinelNode::accept(ConnKey key) {
   sessions_[key] = Session{};
   Handlers handlers;
-  handlers.bytes = [this, key](std::string bytes) { on_bytes(key, std::move(bytes)); };
+  handlers.bytes = [this, key](std::string_view bytes) { on_bytes(key, bytes); };
   handlers.ended = [this, key](Ending) { sessions_.erase(key); };
   return handlers;
 }
 
-void SentinelNode::on_bytes(ConnKey key, std::string bytes) {
+void SentinelNode::on_bytes(ConnKey key, std::string_view bytes) {
   const auto found = sessions_.find(key);
   if (found == sessions_.end()) return;
-  std::string& inbox = found->second.inbox;
-  inbox += bytes;
+  CommandInbox& inbox = found->second.inbox;
+  inbox.add(bytes);
   std::string out;
-  std::string broken;
-  while (!inbox.empty()) {
-    const auto words = take_command(inbox, &broken);
-    if (words.empty()) break;
-    out += answer(key, words);
-  }
-  if (!broken.empty()) world_.fail(broken);
+  for (Words words = inbox.next(); !words.empty(); words = inbox.next()) answer(found->second, words, out);
+  if (!inbox.broken().empty()) world_.fail(inbox.broken());
   if (!out.empty()) world_.network().send(key, End::acceptor, std::move(out));
 }
 
-std::string SentinelNode::answer(ConnKey key, const std::vector<std::string>& words) {
-  std::string out;
-  const std::string& name = words.front();
-  const std::string what = words.size() > 1 ? words[1] : "";
+void SentinelNode::answer(Session& session, Words words, std::string& out) {
+  const std::string_view name = words.front();
+  const std::string_view what = words.size() > 1 ? words[1] : "";
   if (name == "PSUBSCRIBE") {
-    sessions_[key].subscribed = true;
+    session.subscribed = true;
     resp::append_array_header(out, 3);
     resp::append_bulk(out, "psubscribe");
     resp::append_bulk(out, what);
     resp::append_integer(out, 1);
-  } else if (name == "PING" && sessions_[key].subscribed) {
+  } else if (name == "PING" && session.subscribed) {
     resp::append_array_header(out, 2);
     resp::append_bulk(out, "pong");
     resp::append_bulk(out, "");
   } else if (name == "PING") {
-    out = "+PONG\r\n";
+    out += "+PONG\r\n";
   } else if (name == "INFO") {
     resp::append_bulk(out, std::string("# Sentinel\r\nsentinel_masters:1\r\nsentinel_tilt:") +
                                (in_tilt() ? "1" : "0") + "\r\n");
   } else if (name == "SENTINEL" && what == "MASTER") {
-    out = master_reply();
+    out += master_reply();
   } else if (name == "SENTINEL" && what == "GET-MASTER-ADDR-BY-NAME") {
     const resp::Address& address = world_.server(named()).address();
     resp::append_array_header(out, 2);
@@ -89,16 +83,25 @@ std::string SentinelNode::answer(ConnKey key, const std::vector<std::string>& wo
   } else if (name == "SENTINEL" && what == "MYID") {
     resp::append_bulk(out, "sentinel" + std::to_string(index_));
   } else if (name == "SENTINEL" && what == "REPLICAS") {
-    out = replicas_reply();
+    out += replicas_reply();
   } else if (name == "SENTINEL" && what == "SENTINELS") {
-    out = peers_reply();
+    out += peers_reply();
   } else {
-    out = "-ERR unknown command\r\n";
+    out += "-ERR unknown command\r\n";
   }
-  return out;
 }
 
-std::string SentinelNode::master_reply() const {
+/// Proxies ask many times a second, and seldom is there anything new to say.
+const std::string& SentinelNode::master_reply() {
+  const MasterView view{master_, subjectively_down_, objectively_down_, failover_, config_epoch_};
+  if (master_said_.empty() || view != master_shown_) {
+    master_shown_ = view;
+    master_said_ = render_master();
+  }
+  return master_said_;
+}
+
+std::string SentinelNode::render_master() const {
   const resp::Address& address = world_.server(master_).address();
   std::string flags = "master";
   if (subjectively_down_) flags += ",s_down";

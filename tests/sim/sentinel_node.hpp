@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "resp/address.hpp"
+#include "tests/sim/command_inbox.hpp"
 #include "tests/sim/network.hpp"
 
 namespace fairlead::sim {
@@ -78,8 +79,17 @@ class SentinelNode {
     bool down = false;
     TimePoint at{};
   };
+  /// All that its answer to SENTINEL MASTER depends on.
+  struct MasterView {
+    std::size_t master = 0;
+    bool subjectively_down = false;
+    bool objectively_down = false;
+    Failover failover = Failover::none;
+    std::uint64_t config_epoch = 0;
+    friend bool operator==(const MasterView&, const MasterView&) = default;
+  };
   struct Session {
-    std::string inbox;
+    CommandInbox inbox;
     bool subscribed = false;
   };
   struct Hello {
@@ -123,9 +133,10 @@ class SentinelNode {
 
   // sentinel_answers.cpp
   [[nodiscard]] Handlers accept(ConnKey key);
-  void on_bytes(ConnKey key, std::string bytes);
-  [[nodiscard]] std::string answer(ConnKey key, const std::vector<std::string>& words);
-  [[nodiscard]] std::string master_reply() const;
+  void on_bytes(ConnKey key, std::string_view bytes);
+  void answer(Session& session, Words words, std::string& out);
+  [[nodiscard]] const std::string& master_reply();
+  [[nodiscard]] std::string render_master() const;
   [[nodiscard]] std::string replicas_reply() const;
   [[nodiscard]] std::string peers_reply() const;
   void announce(const std::string& channel, const std::string& payload);
@@ -163,6 +174,8 @@ class SentinelNode {
   std::size_t promoted_ = 0;
 
   std::map<ConnKey, Session> sessions_;
+  MasterView master_shown_;
+  std::string master_said_;  // what was answered for master_shown_; empty: nothing yet
 };
 
 }  // namespace fairlead::sim

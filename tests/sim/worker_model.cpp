@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "tests/sim/redis_session.hpp"
 #include "tests/sim/world.hpp"
 
 namespace fairlead::sim {
@@ -17,8 +16,7 @@ namespace {
 constexpr std::size_t turns_in_a_row_max = 10000;
 
 /// What a link says before its first command, and what changes no data wherever it goes.
-bool is_harmless(const std::vector<std::string>& words) {
-  const std::string& name = words.front();
+bool is_harmless(std::string_view name) {
   return name == "HELLO" || name == "AUTH" || name == "ROLE" || name == "SELECT" || name == "CLIENT" ||
          name == "PING" || name == "SUBSCRIBE" || name == "UNSUBSCRIBE";
 }
@@ -80,12 +78,12 @@ Handlers WorkerModel::link_handlers(ConnId id) {
     engine_->on_connected(id, world_.now());
     want_turn();
   };
-  handlers.bytes = [this, id](std::string bytes) { arrived(id, std::move(bytes)); };
+  handlers.bytes = [this, id](std::string_view bytes) { arrived(id, bytes); };
   handlers.ended = [this, id](Ending why) { ended(id, why); };
   return handlers;
 }
 
-void WorkerModel::arrived(ConnId id, std::string bytes) {
+void WorkerModel::arrived(ConnId id, std::string_view bytes) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   stream->inbox += bytes;
@@ -223,27 +221,26 @@ void WorkerModel::check_dispatch(Stream& stream, std::string_view bytes) {
   const GroupState state = topology_ ? topology_->shards.front().state : GroupState::init;
   const bool revoked = stream.route != route_;
   // The rest of a command that began to leave in time belongs to it.
-  const bool in_frame = !stream.frame.empty();
+  const bool in_frame = !stream.sent.empty();
   if (revoked) {
     world_.fail("I3: something is written to a link of server " + std::to_string(stream.server) +
                 " whose route was revoked");
   }
-  stream.frame += bytes;
-  std::string broken;
+  stream.sent.add(bytes);
   bool first = true;
-  while (!stream.frame.empty()) {
-    const auto words = take_command(stream.frame, &broken);
-    if (words.empty()) break;
+  for (Words words = stream.sent.next(); !words.empty(); words = stream.sent.next()) {
+    const std::string_view command = words.front();
     const bool began_before = first && in_frame;
     first = false;
-    if (is_harmless(words)) continue;
-    world_.note_dispatch(host_, stream.server, words);
+    if (is_harmless(command)) continue;
+    world_.note_dispatch(host_, stream.server, command);
     if (!began_before) world_.check_authority(host_, stream.server, *topology_);
     if (state != GroupState::steady && !began_before) {
-      world_.fail("I3: " + words.front() + " is dispatched while the state is " + health::to_string(state));
+      world_.fail("I3: " + std::string(command) + " is dispatched while the state is " +
+                  health::to_string(state));
     }
   }
-  if (!broken.empty()) world_.fail(broken);
+  if (!stream.sent.broken().empty()) world_.fail(stream.sent.broken());
 }
 
 void WorkerModel::wait_writable(ConnId id) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "proxy/engine/engine.hpp"
+#include "tests/sim/command_inbox.hpp"
 #include "tests/sim/network.hpp"
 
 namespace fairlead::sim {
@@ -61,7 +62,7 @@ class WorkerModel final : public engine::Io {
     engine::Reading reading = engine::Reading::on;
     std::size_t server = 0;   // links
     std::uint64_t route = 0;  // links: the route of when it was opened
-    std::string frame;        // links: what was written of an unfinished command
+    CommandInbox sent;        // links: what was written
   };
   using Name = std::pair<std::uint64_t, std::uint32_t>;
   static Name name(engine::ConnId id) {
@@ -70,7 +71,7 @@ class WorkerModel final : public engine::Io {
 
   Stream* find(engine::ConnId id);
   [[nodiscard]] Handlers link_handlers(engine::ConnId id);
-  void arrived(engine::ConnId id, std::string bytes);
+  void arrived(engine::ConnId id, std::string_view bytes);
   void feed(engine::ConnId id);
   void ended(engine::ConnId id, Ending why);
   void want_turn();

@@ -19,6 +19,7 @@ World::World(std::uint64_t seed, Trace trace)
       network_(schedule_, random_.fork(), options_.network),
       ledger_(schedule_, [this](const std::string& why) { fail(why); }),
       begin_(schedule_.now()) {
+  draw_more_options(Random(~seed), options_);
   build();
 }
 
@@ -28,8 +29,14 @@ World::~World() {
 
 void World::build() {
   trace("seed " + std::to_string(seed_) + ": " + to_string(options_));
-  for (std::size_t i = 0; i < options_.servers; ++i) network_.add_host("server" + std::to_string(i));
-  for (std::size_t i = 0; i < options_.sentinels; ++i) network_.add_host("sentinel" + std::to_string(i));
+  for (std::size_t i = 0; i < options_.servers; ++i) {
+    network_.add_host("server" + std::to_string(i));
+    server_addresses_.push_back({"10.0.0." + std::to_string(i + 1), redis_port, false});
+  }
+  for (std::size_t i = 0; i < options_.sentinels; ++i) {
+    network_.add_host("sentinel" + std::to_string(i));
+    sentinel_addresses_.push_back({"10.0.1." + std::to_string(i + 1), sentinel_port, false});
+  }
   for (std::size_t i = 0; i < options_.proxies; ++i) network_.add_host("proxy" + std::to_string(i));
   client_host_ = network_.add_host("clients");
   for (std::size_t i = 0; i < options_.servers; ++i)
@@ -43,9 +50,7 @@ void World::build() {
   for (std::size_t i = 0; i < options_.proxies; ++i) {
     proxies_.emplace_back();
     memories_.emplace_back();
-    ready_since_.emplace_back();
-    was_ready_.push_back(false);
-    was_calm_.push_back(false);
+    readiness_.emplace_back();
     add_proxy(i);
   }
 }
@@ -53,7 +58,7 @@ void World::build() {
 void World::add_proxy(std::size_t index) {
   const HostId host = options_.servers + options_.sentinels + index;
   proxies_[index] = std::make_unique<ProxyModel>(*this, index, host, memories_[index]);
-  ready_since_[index].reset();
+  readiness_[index] = {};
   ProxyModel& proxy = *proxies_[index];
   schedule_.after(random_.between(Microseconds(0), Microseconds(300000)), [&proxy] { proxy.start(); });
 }
@@ -83,6 +88,7 @@ void World::kill_proxy(std::size_t index, Milliseconds away) {
 void World::note_proxy(const ProxyModel& proxy) {
   for (const auto& worker : proxy.workers()) {
     counts_.blocks_replayed += worker->engine().stats().transactions_replayed;
+    counts_.replica_waits += worker->engine().stats().replica_waits;
   }
   counts_.isolations += proxy.isolations();
 }
@@ -108,8 +114,20 @@ std::string World::run() {
   if (broken_.empty()) last_words();
   if (broken_.empty()) judge();
   counts_.events = schedule_.done();
+  counts_.digest = digest();
   for (const auto& proxy : proxies_) note_proxy(*proxy);
   return broken_;
+}
+
+/// The packets' history, and how everything ended.
+std::uint64_t World::digest() {
+  Digest& digest = network_.digest();
+  digest.add(seed_);
+  digest.add(schedule_.done());
+  for (const auto& server : servers_) digest.add(server->data().last_number());
+  for (const auto& proxy : proxies_) digest.add(proxy->describe());
+  for (const auto& client : clients_) digest.add(client->describe());
+  return digest.value();
 }
 
 void World::run_until(TimePoint until) {
@@ -138,14 +156,6 @@ void World::mend() {
   for (auto& server : servers_) server->start(Memory::kept, Microseconds(0));
   for (auto& sentinel : sentinels_) sentinel->start();
   mended_at_ = schedule_.now();
-}
-
-resp::Address World::server_address(std::size_t i) const {
-  return {"10.0.0." + std::to_string(i + 1), redis_port, false};
-}
-
-resp::Address World::sentinel_address(std::size_t i) const {
-  return {"10.0.1." + std::to_string(i + 1), sentinel_port, false};
 }
 
 std::size_t World::server_at(const resp::Address& address) const {

@@ -27,7 +27,10 @@ struct Counts {
   std::uint64_t writes_done = 0;
   std::uint64_t uncertain = 0;
   std::uint64_t master_down = 0;
-  std::uint64_t refusals_passed = 0;  // READONLY and its like that a client saw
+  std::uint64_t refusals_passed = 0;       // READONLY and its like that a client saw
+  std::uint64_t replica_waits = 0;         // said again because a fresh master had no replicas yet
+  std::uint64_t down_behind_replicas = 0;  // MASTERDOWN told to those behind it, though there is a master
+  std::uint64_t no_replicas = 0;           // NOREPLICAS that a client saw
   std::uint64_t promotions = 0;
   std::uint64_t lost_excused = 0;  // acknowledged, and lost as asynchronous replication loses
   std::uint64_t lost_unheard =
@@ -40,6 +43,7 @@ struct Counts {
   std::uint64_t blocks_replayed = 0;
   std::uint64_t isolations = 0;  // strict mode: the lease ran out
   std::uint64_t events = 0;
+  std::uint64_t digest = 0;            // of the history; of several worlds, the sum
   std::vector<std::int64_t> ready_ms;  // from a master that could be verified to STEADY
 };
 
@@ -62,15 +66,14 @@ class World {
   [[nodiscard]] const WorldOptions& options() const { return options_; }
   [[nodiscard]] RedisNode& server(std::size_t i) { return *servers_[i]; }
   [[nodiscard]] SentinelNode& sentinel(std::size_t i) { return *sentinels_[i]; }
-  [[nodiscard]] resp::Address server_address(std::size_t i) const;
-  [[nodiscard]] resp::Address sentinel_address(std::size_t i) const;
+  [[nodiscard]] const resp::Address& server_address(std::size_t i) const { return server_addresses_[i]; }
+  [[nodiscard]] const resp::Address& sentinel_address(std::size_t i) const { return sentinel_addresses_[i]; }
   [[nodiscard]] std::size_t server_at(const resp::Address& address) const;
   [[nodiscard]] HostId host_at(const resp::Address& address) const;
   [[nodiscard]] HostId client_host() const { return client_host_; }
   [[nodiscard]] const std::string& master_name() const { return options_.health.master_name; }
   [[nodiscard]] health::Options health_options() const;
   [[nodiscard]] std::uint64_t next_client_id() { return ++client_ids_; }
-  [[nodiscard]] std::uint64_t next_round() { return ++rounds_; }
   [[nodiscard]] Counts& count() { return counts_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
   [[nodiscard]] const std::vector<std::unique_ptr<ProxyModel>>& proxies() const { return proxies_; }
@@ -84,12 +87,14 @@ class World {
   // What is noted as it happens, and judged.
   void note_promotion(std::size_t server);
   void note_route(std::size_t proxy, const health::Route& route);
-  void note_dispatch(HostId proxy, std::size_t server, const std::vector<std::string>& words);
+  void note_dispatch(HostId proxy, std::size_t server, std::string_view command);
   void note_disconnect(std::size_t client, HostId proxy, const std::string& what);
   /// Strict mode's lease, and the process that was verified: whether a command may begin to leave now.
   void check_authority(HostId proxy, std::size_t server, const health::Topology& topology);
   void remember(std::size_t proxy, const health::Remembered& memory) { memories_[proxy] = memory; }
   void check_hold_over(HostId proxy, TimePoint said_at);
+  /// A client is told NOREPLICAS: only a fresh route's replicas may have been waited for.
+  void note_no_replicas(HostId proxy, TimePoint said_at);
   /// A worker of the proxy may have given up waiting for a master lately.
   [[nodiscard]] bool hold_is_over(HostId proxy) const;
   void note_mishap(Milliseconds length, std::string what);
@@ -102,6 +107,15 @@ class World {
     std::vector<bool> has;
   };
 
+  /// A proxy that is not STEADY although a master could be verified.
+  struct Readiness {
+    std::optional<TimePoint> waits_since;
+    bool calm = false;      // it did not know of anything wrong at some moment since
+    int probes_needed = 0;  // the most that it wanted since
+  };
+  /// What was lost in a cut that is mended comes again, or is given up by who waits for it.
+  static constexpr Milliseconds path_recovers{1500};
+
   void build();
   void add_client(Habit habit);
   void add_proxy(std::size_t index);
@@ -110,14 +124,18 @@ class World {
   void run_until(TimePoint until);
   bool run_until(TimePoint deadline, const std::function<bool()>& condition);
   void mend();
+  [[nodiscard]] std::uint64_t digest();
+
+  // readiness.cpp
+  void watch();
+  void watch_readiness(const ProxyModel& proxy, std::size_t master, Readiness& readiness);
+  [[nodiscard]] std::optional<std::size_t> verified_master() const;
+  [[nodiscard]] bool proxy_can_know(const ProxyModel& proxy, std::size_t master) const;
+  [[nodiscard]] Milliseconds ready_max(const Readiness& readiness) const;
 
   // judgement.cpp
-  void watch();
-  [[nodiscard]] std::optional<std::size_t> verified_master() const;
-  [[nodiscard]] Milliseconds ready_max(std::size_t proxy) const;
   [[nodiscard]] bool nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const;
   void expect_dispatch(std::size_t index, std::size_t server);
-  [[nodiscard]] bool proxy_can_know(const ProxyModel& proxy, std::size_t master) const;
   void settle();
   void last_words();
   void judge();
@@ -132,6 +150,8 @@ class World {
   Schedule schedule_;
   Network network_;
   Ledger ledger_;
+  std::vector<resp::Address> server_addresses_;
+  std::vector<resp::Address> sentinel_addresses_;
   std::vector<std::unique_ptr<RedisNode>> servers_;
   std::vector<std::unique_ptr<SentinelNode>> sentinels_;
   std::vector<std::unique_ptr<ProxyModel>> proxies_;
@@ -141,18 +161,16 @@ class World {
   std::vector<std::unique_ptr<ClientModel>> clients_;
   HostId client_host_ = 0;
   std::uint64_t client_ids_ = 0;
-  std::uint64_t rounds_ = 0;
   std::string broken_;
   TimePoint begin_{};
   TimePoint mended_at_{};
   Counts counts_;
   std::vector<Mishap> mishaps_;
   std::vector<Promotion> promotions_;
-  std::vector<TimePoint> erased_;                      // a master was restarted without its data
-  std::map<std::uint64_t, resp::Address> routes_;      // by term
-  std::vector<std::optional<TimePoint>> ready_since_;  // by proxy: a master could be verified
-  std::vector<bool> was_ready_;
-  std::vector<bool> was_calm_;  // it did not know of anything wrong at some moment since
+  std::vector<TimePoint> erased_;                  // a master was restarted without its data
+  std::map<std::uint64_t, resp::Address> routes_;  // by term
+  std::vector<Readiness> readiness_;               // by proxy
+  int watches_ = 0;
   TimePoint slow_until_{};
   std::size_t final_master_ = 0;
   friend class Trouble;

@@ -59,6 +59,10 @@ WorldOptions draw_options(Random& random) {
   return options;
 }
 
+void draw_more_options(Random random, WorldOptions& options) {
+  if (random.percent(25)) options.min_replicas = 1;
+}
+
 std::string to_string(const WorldOptions& o) {
   const bool session = o.engine.pool_mode == engine::PoolMode::session;
   return std::to_string(o.servers) + " servers, " + std::to_string(o.sentinels) + " sentinels, " +
@@ -68,6 +72,7 @@ std::string to_string(const WorldOptions& o) {
          " ms, down-after " + std::to_string(o.down_after.count()) + " ms, " +
          (o.planned_only ? "planned failovers only, " : "") +
          (o.health.strict ? "strict, lease " + std::to_string(o.health.lease.count()) + " ms, " : "") +
+         (o.min_replicas > 0 ? "min-replicas-to-write " + std::to_string(o.min_replicas) + ", " : "") +
          std::to_string(o.mishaps) + " mishaps";
 }
 

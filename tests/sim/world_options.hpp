@@ -26,6 +26,7 @@ struct WorldOptions {
   Microseconds think_max{100000};
   std::size_t short_write_percent = 0;
   bool clients_leave = false;
+  std::size_t min_replicas = 0;  // min-replicas-to-write of every server
   /// Nothing goes wrong but planned failovers: then nothing acknowledged may be lost.
   bool planned_only = false;
   std::size_t mishaps = 2;
@@ -36,6 +37,8 @@ struct WorldOptions {
 };
 
 [[nodiscard]] WorldOptions draw_options(Random& random);
+/// What was thought of later is drawn apart, so that a seed's other options stay what they were.
+void draw_more_options(Random random, WorldOptions& options);
 [[nodiscard]] std::string to_string(const WorldOptions& options);
 
 }  // namespace fairlead::sim
