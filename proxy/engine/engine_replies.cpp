@@ -333,6 +333,7 @@ void Engine::wait_for_replicas(Request* request, TimePoint now) {
   hold_request(request);  // its error is kept, as that of all refused ones
   if (!gate_.open()) return;
   give_up_hold(session);
+  session.held_since = {};  // a master has answered: this is another wait, and ends with route_fresh_max
   session.wait = Wait::replicas;
   wheel_.arm(session.timer, now + replicas_retry);
   update_reading(session);

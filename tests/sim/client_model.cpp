@@ -231,18 +231,12 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
   if (begins("MASTERDOWN fairlead")) {
     world_.count().master_down += 1;
     block_excused_ = block_excused_ || block;
-    // README.md, "What is known to be wrong": those behind a write that waited for replicas.
-    if (no_replicas_at_ != TimePoint{} && no_replicas_at_ >= expected.said_at) {
-      world_.count().down_behind_replicas += 1;
-    } else {
-      world_.check_hold_over(proxy_, expected.said_at);
-    }
+    world_.check_hold_over(proxy_, expected.said_at);
     return Told::not_done;
   }
   if (begins("NOREPLICAS")) {
     block_excused_ = block_excused_ || block;
     world_.note_no_replicas(proxy_, expected.said_at);
-    no_replicas_at_ = world_.now();
     return Told::not_done;
   }
   if (begins("READONLY") || begins("LOADING") || begins("UNBLOCKED")) {

@@ -99,7 +99,6 @@ class ClientModel {
   std::vector<std::string> queued_;   // tags of the open block that were queued
   std::vector<std::string> refused_;  // ... that were not
   std::set<std::string> heard_;
-  TimePoint no_replicas_at_{};  // when NOREPLICAS was told last
 };
 
 }  // namespace fairlead::sim

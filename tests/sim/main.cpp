@@ -115,7 +115,6 @@ void add(Counts& sum, const Counts& more) {
   sum.refusals_passed += more.refusals_passed;
   sum.replica_waits += more.replica_waits;
   sum.no_replicas += more.no_replicas;
-  sum.down_behind_replicas += more.down_behind_replicas;
   sum.promotions += more.promotions;
   sum.lost_excused += more.lost_excused;
   sum.lost_unheard += more.lost_unheard;
@@ -181,8 +180,8 @@ void print_summary(Totals& totals) {
               ull(c.proxy_restarts), ull(c.blocks_replayed), ull(c.isolations));
   std::printf(
       "min-replicas-to-write: %llu times a write waited for a new master's replicas, %llu NOREPLICAS "
-      "told, %llu MASTERDOWN right behind one\n",
-      ull(c.replica_waits), ull(c.no_replicas), ull(c.down_behind_replicas));
+      "told\n",
+      ull(c.replica_waits), ull(c.no_replicas));
   std::printf("clients closed because half an answer was lost: %llu\n", ull(c.disconnects));
   std::printf("digest of all histories: %016llx\n", ull(c.digest));
   if (c.ready_ms.empty()) return;

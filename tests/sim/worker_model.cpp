@@ -148,6 +148,7 @@ void WorkerModel::turn() {
 
 void WorkerModel::arm() {
   const auto due = engine_->next_deadline();
+  if (due && *due <= world_.now()) world_.fail("I8: a turn leaves undone what was due: " + describe());
   if (due == armed_for_) return;
   armed_for_ = due;
   const std::uint64_t round = ++armed_;

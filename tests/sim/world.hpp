@@ -27,10 +27,9 @@ struct Counts {
   std::uint64_t writes_done = 0;
   std::uint64_t uncertain = 0;
   std::uint64_t master_down = 0;
-  std::uint64_t refusals_passed = 0;       // READONLY and its like that a client saw
-  std::uint64_t replica_waits = 0;         // said again because a fresh master had no replicas yet
-  std::uint64_t down_behind_replicas = 0;  // MASTERDOWN told to those behind it, though there is a master
-  std::uint64_t no_replicas = 0;           // NOREPLICAS that a client saw
+  std::uint64_t refusals_passed = 0;  // READONLY and its like that a client saw
+  std::uint64_t replica_waits = 0;    // said again because a fresh master had no replicas yet
+  std::uint64_t no_replicas = 0;      // NOREPLICAS that a client saw
   std::uint64_t promotions = 0;
   std::uint64_t lost_excused = 0;  // acknowledged, and lost as asynchronous replication loses
   std::uint64_t lost_unheard =

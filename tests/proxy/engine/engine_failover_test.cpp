@@ -324,6 +324,23 @@ TEST_CASE("fairlead's own login refused: those who wait hear it, and the operato
   CHECK(world.io.signals[0].kind == health::SignalKind::login_failed);
 }
 
+TEST_CASE("the wait for replicas is not a part of the hold time") {
+  EngineOptions options;
+  options.limits.hold_max = 300ms;
+  ReadyWorld world(options);
+  const ConnId client = world.client();
+  world.publish("a", 1, GroupState::suspect);
+  world.feed(client, "SET a 1\r\nGET a\r\n");
+  world.pass(250ms);
+  world.publish("a");
+  REQUIRE(world.got(world.shared) == Strings{"SET a 1", "GET a"});
+  world.feed(world.shared, "-NOREPLICAS Not enough good replicas to write.\r\n$1\r\n0\r\n");
+  world.pass(210ms);
+  CHECK(world.got(world.shared) == Strings{"SET a 1", "GET a"});
+  world.feed(world.shared, "+OK\r\n$1\r\n1\r\n");
+  CHECK(world.take(client) == "+OK\r\n$1\r\n1\r\n");
+}
+
 TEST_CASE("a write that a new master refuses for want of replicas waits for them, and only it") {
   ReadyWorld world;
   const std::string refusal = "-NOREPLICAS Not enough good replicas to write.\r\n";
