@@ -329,7 +329,7 @@ TEST_CASE("the wait for replicas is not a part of the hold time") {
   options.limits.hold_max = 300ms;
   ReadyWorld world(options);
   const ConnId client = world.client();
-  world.publish("a", 1, GroupState::suspect);
+  world.publish("a", 1, health::GroupState::suspect);
   world.feed(client, "SET a 1\r\nGET a\r\n");
   world.pass(250ms);
   world.publish("a");
