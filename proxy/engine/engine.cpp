@@ -127,8 +127,9 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   } else {
     session->in.adopt(receive_chunk_, size);
   }
-  // What is said after the gate has opened comes behind what the session had on its old link.
-  if (session->resubscribe && session->wait == Wait::none) (void)subscribe_again(*session, now);
+  // A session that was woken in this turn has not run yet. When it must wait again, pump() only stores the
+  // bytes.
+  if (session->wait == Wait::none) (void)take_up(*session, now);
   pump(*session, now);
 }
 

@@ -176,6 +176,7 @@ class Engine {
 
   // engine_commands.cpp
   void run(Session& session, health::TimePoint now);
+  bool take_up(Session& session, health::TimePoint now);
   void pump(Session& session, health::TimePoint now);
   Handled handle(Session& session, const resp::CommandResult& read, health::TimePoint now);
   Handled handle_local(Session& session, const resp::CommandSpec& spec, const resp::CommandView& command,

@@ -36,13 +36,20 @@ bool awaits_name(const Session& session) {
 
 void Engine::run(Session& session, TimePoint now) {
   if (session.wait != Wait::none) return;
-  if (session.resubscribe && !subscribe_again(session, now)) return;
-  if (session.held > 0 && (stopped_by_pause(session) || !dispatch_held(session, now))) {
-    if (session.wait == Wait::none) set_wait(session, Wait::pause);
+  if (take_up(session, now)) {
+    pump(session, now);
+  } else {
     update_reading(session);
-    return;
   }
-  pump(session, now);
+}
+
+/// What the session had and said before comes before what it says now. False when that must wait.
+bool Engine::take_up(Session& session, TimePoint now) {
+  if (session.resubscribe && !subscribe_again(session, now)) return false;
+  if (session.held == 0) return true;
+  if (!stopped_by_pause(session) && dispatch_held(session, now)) return true;
+  if (session.wait == Wait::none) set_wait(session, Wait::pause);
+  return false;
 }
 
 void Engine::pump(Session& session, TimePoint now) {
