@@ -302,7 +302,9 @@ bool Engine::end_turn(TimePoint now) {
   closed_sessions_.clear();
   const bool releasing = gate_.open() && !(held_sessions_.empty() && subscribers_in_line_.empty());
   const bool leasing = !lease_waiters_.empty() && stats_.leases_now < options_.limits.leased_links_max;
-  return !runnable_.empty() || !dirty_links_.empty() || !dirty_hubs_.empty() || releasing || leasing;
+  const bool expiring = !gate_.open() && !held_sessions_.empty() && now >= gate_.hold_deadline();
+  return !runnable_.empty() || !dirty_links_.empty() || !dirty_hubs_.empty() || releasing || leasing ||
+         expiring;
 }
 
 std::optional<TimePoint> Engine::next_deadline() const {

@@ -15,7 +15,8 @@
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
 //   engine_subscriptions.cpp  SUBSCRIBE and its like, and the messages
 //   engine_hub.cpp       the upstream links of subscriptions
-//   engine_failover.cpp  topologies, lost links, holding and dispatching again
+//   engine_failover.cpp  topologies and lost links
+//   engine_hold.cpp      what waits for a master: held, dispatched again, answered when its time is over
 //   engine_unblock.cpp   blocking commands when the route leaves their server
 //   engine_lease.cpp     which link a session sends to; leases; raw sessions
 //   engine_tracking.cpp  CLIENT TRACKING: invalidations and who gets them
@@ -332,6 +333,7 @@ class Engine {
   void hold_request(Request* request);
   void answer_request(Request* request, std::string_view reply);
   void refuse_all(BackendLink& link, const std::string& error);
+  [[nodiscard]] static bool awaits_later_answers(const Session& session);
   bool dispatch_held(Session& session, health::TimePoint now);
   void append_again(BackendLink& link, Request* request, health::TimePoint now);
   bool select_again(Session& session, Request* request, health::TimePoint now);

@@ -177,8 +177,8 @@ void WorkerModel::publish(health::TopologyPtr topology) {
   if (!steady) {
     if (!closed_since_) closed_since_ = world_.now();
   } else if (!doubted_in_topology_ && closed_since_) {
-    reopened_at_ = world_.now();
-    was_closed_for_ = world_.now() - *closed_since_;
+    const auto hold = world_.options().engine.limits.hold_max;
+    if (world_.now() - *closed_since_ >= hold) long_closed_until_ = world_.now();
     closed_since_.reset();
   }
   want_turn();
@@ -186,7 +186,11 @@ void WorkerModel::publish(health::TopologyPtr topology) {
 
 bool WorkerModel::closed_for(health::Duration hold, TimePoint now) const {
   if (closed_since_ && now - *closed_since_ >= hold) return true;
-  return now - reopened_at_ <= Milliseconds(2000) && was_closed_for_ >= hold;
+  // Without a word of its Monitor, when the lease has run out.
+  const TimePoint lease_until = topology_ ? topology_->shards.front().lease_until : TimePoint::max();
+  if (lease_until < now && now - lease_until >= hold) return true;
+  // What was answered then may have been on its way since.
+  return long_closed_until_ && now - *long_closed_until_ <= Milliseconds(2000);
 }
 
 void WorkerModel::stop() {

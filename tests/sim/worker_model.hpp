@@ -89,11 +89,10 @@ class WorkerModel final : public engine::Io {
   std::uint64_t armed_ = 0;
   std::optional<TimePoint> armed_for_;
   health::TopologyPtr topology_;
-  std::uint64_t route_ = 0;                    // grows with each change of the route
-  std::optional<health::Route> steady_route_;  // of the last steady topology
-  std::optional<TimePoint> closed_since_;      // since when the gate may have been closed without a break
-  TimePoint reopened_at_{};
-  health::Duration was_closed_for_{};
+  std::uint64_t route_ = 0;                     // grows with each change of the route
+  std::optional<health::Route> steady_route_;   // of the last steady topology
+  std::optional<TimePoint> closed_since_;       // since when the gate may have been closed without a break
+  std::optional<TimePoint> long_closed_until_;  // the last time that was longer than the hold time
   bool in_topology_ = false;
   bool doubted_in_topology_ = false;
   bool stopped_ = false;
