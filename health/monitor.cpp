@@ -1,7 +1,6 @@
 #include "health/monitor.hpp"
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <utility>
 

@@ -333,6 +333,7 @@ class Engine {
   void hold_request(Request* request);
   void answer_request(Request* request, std::string_view reply);
   void refuse_all(BackendLink& link, const std::string& error);
+  static void leave_hold(Session& session, const BackendLink& link);
   [[nodiscard]] static bool awaits_later_answers(const Session& session);
   bool dispatch_held(Session& session, health::TimePoint now);
   void append_again(BackendLink& link, Request* request, health::TimePoint now);

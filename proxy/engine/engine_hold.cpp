@@ -24,6 +24,13 @@ void Engine::hold_request(Request* request) {
   update_reading(session);
 }
 
+/// The counterpart of hold_request(): one of what is held is under way on `link`.
+void Engine::leave_hold(Session& session, const BackendLink& link) {
+  --session.held;
+  ++session.in_flight;
+  session.link_in_use = link.id;
+}
+
 /// Something behind what is held is under way. Its answer tells whether it was refused, too, and is said
 /// again behind what is held now, or was executed: then what is held must not be executed any more.
 bool Engine::awaits_later_answers(const Session& session) {
@@ -68,9 +75,7 @@ bool Engine::dispatch_held(Session& session, TimePoint now) {
     append_again(*link, r, now);
     // The session counts this WATCH as lost. Whoever got the link next would see its conflict.
     if (r->id == resp::CommandId::watch) link->unclean = true;
-    --session.held;
-    ++session.in_flight;
-    session.link_in_use = link->id;
+    leave_hold(session, *link);
     ++stats_.redispatched;
     mark_dirty(*link);
   }
@@ -108,9 +113,7 @@ bool Engine::select_again(Session& session, Request* request, TimePoint now) {
   LinkKey key = key_of(session);
   key.db = static_cast<std::uint32_t>(request->select_db);
   BackendLink* link = pool_.shared(key, session.user, now);
-  --session.held;
-  ++session.in_flight;
-  session.link_in_use = link->id;
+  leave_hold(session, *link);
   set_wait(session, Wait::drain);
   link->append(request);
   if (link->state == LinkState::ready) complete_synthesised(*link);

@@ -172,9 +172,7 @@ bool Engine::log_in_again(Session& session, Request* request, TimePoint now) {
   if (link == nullptr) return false;
   request->reply.clear(buffers_);
   link->append(buffers_, request, request->frame);
-  --session.held;
-  ++session.in_flight;
-  session.link_in_use = link->id;
+  leave_hold(session, *link);
   ++stats_.redispatched;
   mark_dirty(*link);
   return false;

@@ -96,7 +96,7 @@ class Publisher:
         self.said.append((message, time.monotonic()))
         return encode("PUBLISH", CHANNEL, message)
 
-    def answered(self, _):
+    def answered(self):
         self.acknowledged.add(self.said[-1][0])
 
     def since(self, when):

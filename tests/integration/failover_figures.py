@@ -99,7 +99,7 @@ class Writers:
             writer.update(closed=True, waiting=False)
             self.poll.unregister(writer["socket"])
         elif data.startswith(b":") and writer is self.publishing:
-            self.publisher.answered(data)
+            self.publisher.answered()
         elif data.startswith(b":"):
             writer["acked"].append(now)
             writer["last"] = int(data[1:])

@@ -58,8 +58,7 @@ class Pusher(threading.Thread):
                     self.uncertain.append(value)
                 else:
                     self.unexpected.append(str(reply))
-                if self.pause:
-                    time.sleep(self.pause)
+                self.stopped.wait(self.pause)
         except Exception as error:  # told by the test
             self.unexpected.append(repr(error))
         finally:
