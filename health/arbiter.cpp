@@ -188,7 +188,7 @@ Verdict Arbiter::verdict_of_sentinels() const {
   if (!route_) return not_below_memory(first_verdict(all, known_sentinels(), hearing()), all);
   // Until it is confirmed, a provisional route has no epoch of its own to be compared with.
   if (provision_) {
-    return next_verdict(all, known_sentinels(), {provision_->former.address, provision_->former_epoch});
+    return next_verdict(all, known_sentinels(), {provision_->former.address, epoch_});
   }
   return next_verdict(all, known_sentinels(), {route_->address, epoch_});
 }
@@ -354,7 +354,7 @@ void Arbiter::open_route(const ServerReport& report, TimePoint now) {
   const auto from = moved ? "from " + to_string(route_->address) + " to " : std::string();
   const char* since = route_ ? " ms after the gate was closed" : " ms after the start";
   epoch_ = target_->epoch;
-  const std::uint64_t term = std::max(epoch_, route_ ? route_->term : memory_ ? memory_->term : 0);
+  const std::uint64_t term = term_of({target_->address, epoch_});
   say(EventKind::route_verified, Severity::info, target_->address,
       "master " + from + to_string(target_->address) + " at term " + std::to_string(term) + ", " +
           std::to_string(ms_between(closed_at_, now)) + since);
@@ -368,6 +368,20 @@ void Arbiter::open_route(const ServerReport& report, TimePoint now) {
             " was restarted while fairlead was not running: what it had not written to disk is lost");
   }
   adopt(address, term, report, now);
+}
+
+/// The config-epoch, unless that would be less than what was, or another master's: an address may be heard
+/// before its epoch is, and who configures Sentinels anew lets them begin at 0.
+std::uint64_t Arbiter::term_of(const Candidate& candidate) const {
+  if (route_) {
+    return std::max(candidate.epoch, route_->term + (route_->address == candidate.address ? 0U : 1U));
+  }
+  if (!memory_) return candidate.epoch;
+  if (memory_->address == candidate.address) {
+    return std::max({candidate.epoch, memory_->term, memory_->promised});
+  }
+  // The term of a provisional route was the one of the master before it, who may be this one.
+  return std::max(candidate.epoch, memory_->term + (memory_->promised == 0 ? 1U : 0U));
 }
 
 void Arbiter::adopt(const resp::Address& address, std::uint64_t term, const ServerReport& report,

@@ -129,8 +129,7 @@ class Arbiter {
   };
   /// What a provisional route goes back to.
   struct Provision {
-    Route former;
-    std::uint64_t former_epoch = 0;
+    Route former;  // and its epoch is still epoch_
     Promotion promotion;
     TimePoint since{};
   };
@@ -150,6 +149,7 @@ class Arbiter {
   void try_reopen(TimePoint now);
   void try_verify(TimePoint now);
   void open_route(const ServerReport& report, TimePoint now);
+  [[nodiscard]] std::uint64_t term_of(const Candidate& candidate) const;
   void adopt(const resp::Address& address, std::uint64_t term, const ServerReport& report, TimePoint now);
   void note_election(const resp::Address& sentinel, const SentinelReport& report, TimePoint now);
   [[nodiscard]] bool election_active(TimePoint now) const;
@@ -171,6 +171,7 @@ class Arbiter {
   void try_promote(TimePoint now);
   void follow_provision(const Verdict& verdict, TimePoint now);
   [[nodiscard]] bool leader_gave_up() const;
+  [[nodiscard]] std::uint64_t promised_term() const;
   void confirm_provision(const Candidate& winner);
   void take_back_provision(std::string why, TimePoint now);
 

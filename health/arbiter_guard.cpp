@@ -116,9 +116,9 @@ Verdict Arbiter::not_below_memory(Verdict verdict, const std::vector<Vote>& vote
   if (!memory_ || !verdict.winner) return verdict;
   // The route was provisional: the promotion may be true, and the Sentinel that led it can be the last to
   // answer.
-  const bool provisional = memory_->term > memory_->epoch && verdict.winner->epoch < memory_->term;
+  const bool before_promotion = verdict.winner->epoch < memory_->promised;
   const bool older_master = verdict.winner->address != memory_->address;
-  if (provisional && older_master && hearing() == Hearing::incomplete) return {};
+  if (before_promotion && older_master && hearing() == Hearing::incomplete) return {};
   if (verdict.winner->epoch >= memory_->epoch) return verdict;
   Verdict older;
   if (is_majority(count_votes(votes, verdict.winner->address), known_sentinels())) {
@@ -131,7 +131,7 @@ Verdict Arbiter::not_below_memory(Verdict verdict, const std::vector<Vote>& vote
 // that is started meanwhile asks the Sentinels.
 void Arbiter::note_route() {
   if (!route_ || state_ != GroupState::steady) return;
-  Remembered now{route_->address, route_->run_id, route_->term, epoch_};
+  Remembered now{route_->address, route_->run_id, route_->term, epoch_, provision_ ? promised_term() : 0};
   if (remembered_ == now) return;
   remembered_ = now;
   outcome_.remember = std::move(now);

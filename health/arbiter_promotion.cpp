@@ -108,14 +108,19 @@ void Arbiter::try_promote(TimePoint now) {
   if (found == server_reports_.end()) return;
   const ServerReport& report = found->second;
   if (!can_serve(report) || report.asked_at <= promotion->since) return;
-  const std::uint64_t term = std::max(route_->term + 1, promotion->epoch);
   say(EventKind::route_provisional, Severity::info, promotion->replica,
-      "master from " + to_string(route_->address) + " to " + to_string(promotion->replica) + " at term " +
-          std::to_string(term) + ", " + std::to_string(ms_between(closed_at_, now)) +
-          " ms after the gate was closed; Sentinel " + to_string(promotion->sentinel) +
-          " promotes it and has yet to announce it");
-  provision_ = Provision{*route_, epoch_, *promotion, now};
-  adopt(promotion->replica, term, report, now);
+      "master from " + to_string(route_->address) + " to " + to_string(promotion->replica) + ", " +
+          std::to_string(ms_between(closed_at_, now)) + " ms after the gate was closed; Sentinel " +
+          to_string(promotion->sentinel) + " promotes it and has yet to announce it");
+  provision_ = Provision{*route_, *promotion, now};
+  // The term is the Sentinels' to give. One that was taken before they announced it would stay when the route
+  // is taken back, and be the former master's as well.
+  adopt(promotion->replica, route_->term, report, now);
+}
+
+/// Of the provisional route, once it is announced.
+std::uint64_t Arbiter::promised_term() const {
+  return std::max(provision_->former.term + 1, provision_->promotion.epoch);
 }
 
 void Arbiter::follow_provision(const Verdict& verdict, TimePoint now) {
@@ -144,24 +149,21 @@ bool Arbiter::leader_gave_up() const {
 
 void Arbiter::confirm_provision(const Candidate& winner) {
   epoch_ = winner.epoch;
-  route_->term = std::max(route_->term, epoch_);
+  // Who names it may not have said its epoch yet.
+  route_->term = std::max(promised_term(), epoch_);
   provision_.reset();
   say(EventKind::route_confirmed, Severity::info, route_->address,
       "Sentinel announces " + to_string(route_->address) + " at config-epoch " + std::to_string(epoch_));
 }
 
-// The term stays: what was sent under it must not look newer than what comes.
 void Arbiter::take_back_provision(std::string why, TimePoint now) {
   const resp::Address address = route_->address;
-  const std::uint64_t term = route_->term;
   revoked_ = Candidate{address, std::max(provision_->promotion.epoch, epoch_)};
   say(EventKind::route_revoked, Severity::error, address,
       to_string(address) + " was followed before Sentinel announced it, and " + why +
           "; what was written there since may be lost; holding commands for " +
           to_string(provision_->former.address));
   route_ = provision_->former;
-  route_->term = std::max(route_->term, term);
-  epoch_ = provision_->former_epoch;
   provision_.reset();
   if (state_ != GroupState::suspect) transition(GroupState::suspect, now);
   suspicion_ = Suspicion{now, std::move(why), {}, 0, options_.suspect_confirm, false};

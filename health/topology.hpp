@@ -39,7 +39,8 @@ enum class Standing : std::uint8_t {
   maint,  // not to be followed, and that it is down is meant
 };
 
-/// The one place where commands may go. `term` is Sentinel's config-epoch; it never decreases.
+/// The one place where commands may go. `term` is Sentinel's config-epoch; it never decreases. A provisional
+/// route has none of its own yet, and bears the former one's until a Sentinel announces it.
 struct Route {
   resp::Address address;
   std::string run_id;
@@ -54,6 +55,8 @@ struct Remembered {
   std::string run_id;
   std::uint64_t term = 0;
   std::uint64_t epoch = 0;  // the config-epoch that votes are compared with
+  // Provisional: the config-epoch at which this promotion is to be announced. 0: the route was announced.
+  std::uint64_t promised = 0;
   friend bool operator==(const Remembered&, const Remembered&) = default;
 };
 

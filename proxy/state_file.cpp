@@ -71,8 +71,9 @@ std::optional<std::string> read_file(const std::string& path, std::string& error
 }  // namespace
 
 std::string format_state(const health::Remembered& state, const std::string& master_name) {
-  return fmt::format("{}\nmaster-name {}\naddress {}\nrun-id {}\nterm {}\nepoch {}\nend\n", head, master_name,
-                     resp::to_string(state.address), state.run_id, state.term, state.epoch);
+  return fmt::format("{}\nmaster-name {}\naddress {}\nrun-id {}\nterm {}\nepoch {}\npromised {}\nend\n", head,
+                     master_name, resp::to_string(state.address), state.run_id, state.term, state.epoch,
+                     state.promised);
 }
 
 std::optional<health::Remembered> parse_state(const std::string& text, const std::string& master_name) {
@@ -89,9 +90,12 @@ std::optional<health::Remembered> parse_state(const std::string& text, const std
   const auto address = resp::parse_address(fields["address"]);
   const auto term = number_in(fields["term"]);
   const auto epoch = number_in(fields["epoch"]);
-  if (!whole || !address || !term || !epoch || fields["run-id"].empty()) return std::nullopt;
+  // Files of before this field was: nothing promised.
+  const auto promised =
+      fields.contains("promised") ? number_in(fields["promised"]) : std::optional<std::uint64_t>(0);
+  if (!whole || !address || !term || !epoch || !promised || fields["run-id"].empty()) return std::nullopt;
   if (fields["master-name"] != master_name) return std::nullopt;
-  return health::Remembered{*address, fields["run-id"], *term, *epoch};
+  return health::Remembered{*address, fields["run-id"], *term, *epoch, *promised};
 }
 
 StateFile::StateFile(const std::string& directory, std::string master_name)

@@ -1,6 +1,7 @@
 // Random histories: whatever servers, Sentinels and workers say in whatever order, the Arbiter's promises
-// hold. World itself checks after every step that versions grow by one, that terms never decrease and that
-// STEADY has a route. A failure prints its seed; put it in `first_seed` to replay.
+// hold. World itself checks after every step that versions grow by one, that terms never decrease, that
+// none belongs to two addresses and that STEADY has a route. A failure prints its seed; put it in
+// `first_seed` to replay.
 #include <catch2/catch.hpp>
 #include <map>
 #include <random>

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -163,7 +164,13 @@ class World {
       if (before) REQUIRE(next.shards.front().route->term >= before->term);
     }
     topology = outcome.topology;
+    const auto& shard = next.shards.front();
+    if (shard.state != GroupState::steady || shard.provisional) return;
+    const auto holder = term_holders.try_emplace(shard.route->term, shard.route->address).first;
+    REQUIRE(holder->second == shard.route->address);
   }
+
+  std::map<std::uint64_t, resp::Address> term_holders;
 };
 
 }  // namespace fairlead::health

@@ -31,7 +31,7 @@ struct Directory {
   std::filesystem::path path;
 };
 
-const health::Remembered seven{{"10.0.0.1", 6379, false}, "0123abcd", 7, 6};
+const health::Remembered seven{{"10.0.0.1", 6379, false}, "0123abcd", 6, 6, 7};
 
 }  // namespace
 
