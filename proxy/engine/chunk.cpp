@@ -1,6 +1,7 @@
 #include "proxy/engine/chunk.hpp"
 
 #include <cstdlib>
+#include <iterator>
 #include <new>
 
 #include "proxy/engine/check.hpp"
@@ -16,6 +17,7 @@ ChunkPool::~ChunkPool() {
       head = next;
     }
   }
+  for (Chunk* chunk : free_large_) std::free(chunk);
 }
 
 Chunk* ChunkPool::take(std::size_t capacity) {
@@ -29,7 +31,10 @@ Chunk* ChunkPool::take(std::size_t capacity) {
     chunk = free_[size_class];
     free_[size_class] = chunk->next_free;
     bytes_retained_ -= capacity;
-  } else {
+  } else if (size_class == exact_class) {
+    chunk = take_large(capacity);
+  }
+  if (chunk == nullptr) {
     void* memory = std::malloc(sizeof(Chunk) + capacity);
     if (memory == nullptr) throw std::bad_alloc();
     chunk = new (memory) Chunk;
@@ -47,13 +52,42 @@ Chunk* ChunkPool::take(std::size_t capacity) {
 void ChunkPool::give_back(Chunk* chunk) {
   FAIRLEAD_CHECK(chunk->references == 0 && bytes_in_use_ >= chunk->capacity);
   bytes_in_use_ -= chunk->capacity;
-  if (chunk->size_class >= exact_class || bytes_retained_ + chunk->capacity > retained_bytes_max) {
+  const bool large = chunk->size_class == exact_class;
+  if (large && chunk->capacity <= retained_bytes_max) make_room_for(*chunk);
+  if (bytes_retained_ + chunk->capacity > retained_bytes_max) {
     std::free(chunk);
     return;
   }
   bytes_retained_ += chunk->capacity;
+  if (large) {
+    free_large_.push_back(chunk);
+    return;
+  }
   chunk->next_free = free_[chunk->size_class];
   free_[chunk->size_class] = chunk;
+}
+
+/// The one given back last that fits without waste: its bytes are the likeliest to be in a cache still.
+Chunk* ChunkPool::take_large(std::size_t capacity) {
+  for (auto at = free_large_.rbegin(); at != free_large_.rend(); ++at) {
+    Chunk* const chunk = *at;
+    if (chunk->capacity < capacity || chunk->capacity > capacity + capacity / 2) continue;
+    free_large_.erase(std::next(at).base());
+    bytes_retained_ -= chunk->capacity;
+    return chunk;
+  }
+  return nullptr;
+}
+
+/// Sizes that nobody asks for any more give way to those of now.
+void ChunkPool::make_room_for(const Chunk& large) {
+  while (!free_large_.empty() &&
+         (free_large_.size() >= large_kept_max || bytes_retained_ + large.capacity > retained_bytes_max)) {
+    Chunk* const oldest = free_large_.front();
+    free_large_.erase(free_large_.begin());
+    bytes_retained_ -= oldest->capacity;
+    std::free(oldest);
+  }
 }
 
 }  // namespace fairlead::engine

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace fairlead::engine {
 
@@ -29,7 +30,8 @@ struct Chunk {
 };
 
 /// Allocates chunks of three pooled sizes, and larger ones exactly. Keeps at most retained_bytes_max for
-/// reuse.
+/// reuse. Large ones, too: what malloc gives for each large value anew are pages that the kernel has to
+/// clear, one fault for each 4 KiB, and that costs more than to receive the value.
 class ChunkPool {
  public:
   ChunkPool() = default;
@@ -49,12 +51,18 @@ class ChunkPool {
   static constexpr std::size_t medium_bytes = 16384 - sizeof(Chunk);
   static constexpr std::size_t large_bytes = 65536 - sizeof(Chunk);
   static constexpr std::uint64_t retained_bytes_max = 16ULL << 20;
+  /// A kept large chunk serves again for at least two thirds of its capacity.
+  static constexpr std::size_t large_kept_max = 64;
 
  private:
   static constexpr std::array<std::size_t, 3> class_bytes{small_bytes, medium_bytes, large_bytes};
   static constexpr std::uint32_t exact_class = 3;
 
+  [[nodiscard]] Chunk* take_large(std::size_t capacity);
+  void make_room_for(const Chunk& large);
+
   std::array<Chunk*, 3> free_{};
+  std::vector<Chunk*> free_large_;  // oldest first
   std::uint64_t bytes_in_use_ = 0;
   std::uint64_t bytes_retained_ = 0;
 };

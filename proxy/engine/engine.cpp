@@ -95,7 +95,7 @@ MutableBytes Engine::read_space(ConnId id) {
       space.size = std::min<std::size_t>(space.size, std::max<std::uint64_t>(needed, read_ahead_bytes));
       return space;
     }
-    limit = read_ahead_bytes;
+    if (!session->heavy) limit = read_ahead_bytes;
   } else if (pool_.find(id) == nullptr) {
     return {};
   }

@@ -59,8 +59,8 @@ struct WorkerName {
 
 /// A frame or reply of this size makes its session heavy: it moves to the bulk lane.
 constexpr std::uint64_t bulk_bytes_min = 64 * 1024;
-/// Read from a client at once, unless more is missing of a frame: as Redis does (PROTO_IOBUF_LEN). Others
-/// have their turn before the rest of a deep pipeline.
+/// Read from a client at once, unless more is missing of a frame or it moves large values: as Redis does
+/// (PROTO_IOBUF_LEN). Others have their turn before the rest of a deep pipeline.
 constexpr std::size_t read_ahead_bytes = 16 * 1024;
 /// Small replies in a row after which a heavy session moves back.
 constexpr std::uint32_t light_again_replies = 64;

@@ -104,7 +104,7 @@ void Engine::pump(Session& session, TimePoint now) {
     if (!session.in.empty()) session.in.consume(read.frame_bytes);
   }
   if (session.ending == Ending::now) return;
-  session.in.settle(buffers_.chunks);
+  session.in.settle(buffers_.chunks, session.reader.bytes_needed());
   if (!session.in.empty() && session.wait == Wait::none) watch_time(session, now);
   update_reading(session);
   if (session.ending == Ending::after_replies) mark_dirty(session);

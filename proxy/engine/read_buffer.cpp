@@ -9,7 +9,9 @@ namespace fairlead::engine {
 
 namespace {
 constexpr std::size_t step_bytes_min = ChunkPool::medium_bytes;
-constexpr std::size_t grow_factor = 4;  // a chunk has room for so many times what has arrived
+// A chunk has room for so many times what has arrived, and for the head of a frame besides: a value of a
+// power of two is not copied once more for its last bytes.
+constexpr std::size_t grow_factor = 8;
 }  // namespace
 
 void ReadBuffer::adopt(const ChunkRef& shared, std::size_t size) {
@@ -26,12 +28,14 @@ MutableBytes ReadBuffer::room(ChunkPool& pool, std::uint64_t needed) {
   // A chunk that others refer to (a large frame was shared out of it) is left to them.
   const bool full = end_ == chunk_->capacity || !chunk_.sole_owner();
   if (full) {
-    // Each step copies what is there: few large ones, as far as the bound allows.
-    const std::size_t grown = std::max<std::size_t>(unread * grow_factor, step_bytes_min);
-    const std::size_t wanted = needed > unread ? std::min<std::uint64_t>(grown, needed) : grown;
-    move_to_own(pool, std::max<std::size_t>(wanted, unread + 512));
+    move_to_own(pool, std::max<std::size_t>(grown(needed > unread ? needed : UINT64_MAX), unread + 512));
   }
   return {chunk_->data() + end_, chunk_->capacity - end_};
+}
+
+/// Each step copies what is there: few large ones, as far as the bound allows.
+std::size_t ReadBuffer::grown(std::uint64_t needed) const {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(size() * grow_factor + step_bytes_min, needed));
 }
 
 void ReadBuffer::received(std::size_t size) {
@@ -48,11 +52,11 @@ Bytes ReadBuffer::share(std::size_t size) const {
   return {chunk_, begin_, static_cast<std::uint32_t>(size)};
 }
 
-void ReadBuffer::settle(ChunkPool& pool) {
+void ReadBuffer::settle(ChunkPool& pool, std::uint64_t needed) {
   if (empty()) {
     clear();
   } else if (!own_) {
-    move_to_own(pool, size());
+    move_to_own(pool, std::max(grown(needed), size()));
   }
 }
 

@@ -32,7 +32,8 @@ class ReadBuffer {
   /// Looks at `size` bytes that were received at the start of the shared chunk. Only while empty.
   void adopt(const ChunkRef& shared, std::size_t size);
   /// Room to receive into behind the unread bytes. `needed` is how many unread bytes the unfinished frame
-  /// wants in all; the chunk never exceeds what has already arrived by more than a factor of four, or 16 KiB.
+  /// wants in all; the chunk never exceeds what has already arrived by more than a factor of eight and 16
+  /// KiB.
   [[nodiscard]] MutableBytes room(ChunkPool& pool, std::uint64_t needed);
   void received(std::size_t size);
 
@@ -40,10 +41,12 @@ class ReadBuffer {
   /// The next `size` unread bytes as a reference, without copying. Does not consume them.
   [[nodiscard]] Bytes share(std::size_t size) const;
   /// End of a turn: lets go of a chunk without unread bytes, and copies unread bytes out of a shared chunk.
-  void settle(ChunkPool& pool);
+  /// `needed`: see room().
+  void settle(ChunkPool& pool, std::uint64_t needed);
   void clear();
 
  private:
+  [[nodiscard]] std::size_t grown(std::uint64_t needed) const;
   void move_to_own(ChunkPool& pool, std::size_t capacity);
 
   ChunkRef chunk_;
