@@ -3,7 +3,8 @@
 import math
 from xml.sax.saxutils import escape
 
-COLOURS = {"direct": "#7f8c8d", "haproxy": "#2e86c1", "twemproxy": "#8e44ad", "fairlead": "#d35400", "baseline": "#b7950b"}
+COLOURS = {"direct": "#7f8c8d", "haproxy": "#2e86c1", "twemproxy": "#8e44ad", "relay": "#117a65", "mux": "#52be80",
+           "fairlead": "#d35400", "baseline": "#b7950b"}
 BAR, GAP, LEFT, TOP, WIDTH = 16, 14, 170, 56, 900
 
 
@@ -42,7 +43,7 @@ def bar_chart(title, unit, groups):
     for target in dict.fromkeys(target for _, bars in groups for target, *_ in bars):
         legend.append(f'<rect x="{x}" y="32" width="12" height="12" fill="{COLOURS.get(target, "#555")}"/>'
                       f'<text x="{x + 17}" y="42">{escape(target)}</text>')
-        x += 110
+        x += 40 + 7 * len(target)  # all of them, with a baseline and the floor, fit into one line
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" font-family="sans-serif" font-size="12">'
             '<style>.value{font-size:10px;fill:#444}</style><rect width="100%" height="100%" fill="#fff"/>'
             f'<text x="{LEFT}" y="20" font-size="15">{escape(title)} ({escape(unit)})</text>'

@@ -4,6 +4,7 @@ import unittest
 import xml.dom.minidom
 
 import admin_cost
+import goals
 import plot
 import report
 import workloads
@@ -34,14 +35,14 @@ class Report(unittest.TestCase):
         self.assertIsNone(self.row("fairlead")["proxy_us_to_direct"])
 
     def test_goals_are_judged_by_their_medians(self):
-        judged = {goal: reached for _, goal, *_, reached in report.judge_goals(report.summarise(RESULTS))}
+        judged = {goal: reached for _, goal, *_, reached in goals.judge_closed_loops(report.summarise(RESULTS))}
         self.assertTrue(judged["throughput >= 1.75 x haproxy"])
         self.assertTrue(judged["CPU of Redis <= 0.45 x direct"])
         self.assertFalse(judged["CPU of the proxy <= 0.58 x haproxy"])
         self.assertTrue(judged["CPU of the proxy <= 0.82 x twemproxy"])
 
     def test_every_goal_has_its_workload(self):
-        for name in report.GOALS:
+        for name in goals.GOALS:
             self.assertIn("goals", workloads.choose([name], [])[0].sets)
 
 
