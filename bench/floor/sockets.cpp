@@ -19,7 +19,7 @@ namespace {
 
 constexpr int backlog = 4096;
 // Larger memory is given back when it is empty, and sent bytes are removed from the front of a longer buffer.
-constexpr std::size_t kept_bytes_max = 4U << 20U;
+constexpr std::size_t kept_bytes_max = 32U << 20U;
 
 [[noreturn]] void give_up_with_errno(std::string_view what) {
   give_up(std::string(what) + ": " + std::strerror(errno));
