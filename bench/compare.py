@@ -137,9 +137,10 @@ def main():
         settings = ["maxclients 19000", *PERSISTENCE[options.persistence]]
         server = RedisServer("redis", directory, settings)
         targets = start_targets(server, options, directory)
+        # First, while they are fresh: what an earlier load has left free would be given to the idle clients unseen.
+        memory = {target.name: idle_memory(server, target, options.idle) for target in targets} if options.idle else {}
         for target in targets:
             check_replies(server, target)
-        memory = {target.name: idle_memory(server, target, options.idle) for target in targets} if options.idle else {}
         results = run_closed_loops(server, targets, workloads, options, noise)
         server.call("FLUSHALL")
         latencies = run_open_loops(targets, options) if options.rate else {}

@@ -10,7 +10,10 @@ import time
 
 from targets import RawClient
 
+from harness import wait_until  # targets has put its directory on the path
+
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+IDLE_OTHERS_MOST = 50  # connections of the proxies themselves
 STEADY_EVERY = 0.1  # seconds between two looks
 STEADY_SHARE_LEAST = 0.25  # of the requests; what was seen of fewer says nothing
 
@@ -111,7 +114,10 @@ def open_loop(generator, target, rate, connections, seconds, value_bytes=64):
 
 
 def idle_memory(server, target, connections):
-    """Resident bytes per idle connection that has said something once: of the proxy, and of the server."""
+    """Resident bytes per idle connection that has said something once: of the proxy, and of the server, from which the
+    clients of the target before this one are gone, and their memory as well."""
+    wait_until(lambda: int(server.info("clients")["connected_clients"]) < IDLE_OTHERS_MOST, 20, "other clients to be gone")
+    server.call("MEMORY", "PURGE")
     before = resident_bytes(target.process) if target.process else 0
     server_before = resident_bytes(server.process)
     clients = []
