@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Compares fairlead with a direct connection, HAProxy (tcp mode) and twemproxy, on this machine, in one run.
 
+With --floor also with two programs that do nothing that a proxy could leave out: what is left is the kernel's.
+
 One redis-server on loopback is loaded through each of them in turn, in rounds whose order rotates. Load generator,
 proxy and server share the machine's cores, so an absolute figure says little: compare within one run, by the ratios of
 the same round, and look at the CPU time per request, which is steadier. `bench/run` builds what this needs.
@@ -14,14 +16,16 @@ import sys
 import tempfile
 import time
 
+from goals import GROWTH_BASE, GROWTH_STEPS, connection_growth, judge, measures_growth
 from machine import Noise, describe
 from measure import check_replies, closed_loop, idle_memory, open_loop
 from plot import cpu_chart, throughput_chart
-from report import markdown, memory_lines, open_loop_lines, summarise
+from report import growth_lines, markdown, memory_lines, open_loop_lines, summarise
 from targets import PERSISTENCE, ROOT, RedisServer, start_targets
 from workloads import SETS, WORKLOADS, choose
 
 OPEN_LOOP_CONNECTIONS = 50
+FLOORS = ("relay", "mux")
 
 
 def parse_arguments():
@@ -32,6 +36,9 @@ def parse_arguments():
     parser.add_argument("--generator", default=str(release / "bench" / "fairlead_bench_load"),
                         help="the open-loop generator; without it that part is left out")
     parser.add_argument("--through", action="append", choices=["haproxy", "twemproxy"], help="peers (default: both)")
+    parser.add_argument("--floor", action="store_true", help="also a raw relay and a multiplexing mock (bench/floor)")
+    for name in FLOORS:
+        parser.add_argument(f"--{name}", default=str(release / "bench" / f"fairlead_bench_{name}"), help="the program of it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="workers of fairlead, threads of HAProxy")
     parser.add_argument("--workload", action="append", help=", ".join(workload.name for workload in WORKLOADS))
@@ -48,6 +55,11 @@ def parse_arguments():
         options.rounds, options.scale = 2, options.scale * 0.5
         options.set = options.set or ["quick"]
     options.set = options.set or ["goals"]
+    options.floor = {name: getattr(options, name) for name in FLOORS} if options.floor else {}
+    for name, program in options.floor.items():
+        if not pathlib.Path(program).is_file():
+            parser.error(f"{program} is not there: build it, or name it with --{name}")
+        options.floor[name] = str(pathlib.Path(program).resolve())
     if not pathlib.Path(options.fairlead).is_file():
         parser.error(f"{options.fairlead} is not there: build it, or name it with --fairlead")
     if shutil.which("redis-benchmark") is None:
@@ -78,6 +90,7 @@ def run_closed_loops(server, targets, workloads, options, noise):
     """{workload and test: {target: [figures of each round]}}"""
     results = {}
     progress = Progress(options.rounds * len(targets) * sum(len(workload.tests) for workload in workloads))
+    growth = measures_growth([f"{workload.name} {test}" for workload in workloads for test in workload.tests])
     for number in range(options.rounds):
         noise.sample()
         for workload in workloads:
@@ -87,7 +100,8 @@ def run_closed_loops(server, targets, workloads, options, noise):
                 if test == "GET" and "SET" not in workload.tests and number == 0:
                     closed_loop(server, targets[0], workload, "SET", max(8 * workload.keys, workload.clients))
                 for target in rotated(targets, number):
-                    figures = closed_loop(server, target, workload, test, requests)
+                    figures = closed_loop(server, target, workload, test, requests,
+                                          steady=growth and name in (GROWTH_BASE, *GROWTH_STEPS))
                     results.setdefault(name, {}).setdefault(target.name, []).append(figures)
                     progress.tell(name, target.name, f"{figures['rps']:.0f}/s")
     return {name: {target.name: found[target.name] for target in targets} for name, found in results.items()}
@@ -123,24 +137,28 @@ def main():
         settings = ["maxclients 19000", *PERSISTENCE[options.persistence]]
         server = RedisServer("redis", directory, settings)
         targets = start_targets(server, options, directory)
+        # First, while they are fresh: what an earlier load has left free would be given to the idle clients unseen.
+        memory = {target.name: idle_memory(server, target, options.idle) for target in targets} if options.idle else {}
         for target in targets:
             check_replies(server, target)
-        memory = {target.name: idle_memory(server, target, options.idle) for target in targets} if options.idle else {}
         results = run_closed_loops(server, targets, workloads, options, noise)
         server.call("FLUSHALL")
         latencies = run_open_loops(targets, options) if options.rate else {}
         for target in targets:
             check_replies(server, target)
-    machine, rows = describe(options.fairlead), summarise(results)
-    extra = open_loop_lines(latencies, options.rate, OPEN_LOOP_CONNECTIONS) if latencies else []
+    machine, rows, growth = describe(options.fairlead), summarise(results), connection_growth(results)
+    goals = judge(rows, growth, latencies, options.rate, memory, options.idle)
+    extra = growth_lines(growth)
+    extra += open_loop_lines(latencies, options.rate, OPEN_LOOP_CONNECTIONS) if latencies else []
     extra += memory_lines(memory, options.idle) if memory else []
-    report = markdown(machine, noise.summary(), rows, options, extra)
+    report = markdown(machine, noise.summary(), rows, goals, options, extra)
     print(report, end="")
     if options.out:
         data = {"machine": machine, "noise": noise.summary(), "threads": options.threads, "rounds": options.rounds,
                 "scale": options.scale, "persistence": options.persistence, "rows": rows, "results": results,
+                "goals": [goal._asdict() for goal in goals], "connection_growth": growth,
                 "open_loop": {"rate": options.rate, "connections": OPEN_LOOP_CONNECTIONS, "results": latencies},
-                "idle_memory": memory}
+                "idle_connections": options.idle, "idle_memory": memory}
         write_results(pathlib.Path(options.out), report, data, results)
 
 

@@ -6,6 +6,7 @@ Each prints `ready` when its first request is on its way, and goes on until stan
 import argparse
 import contextlib
 import select
+import selectors
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from children import end_child  # these two are found by way of targets
 from resp_client import encode
 
 LARGE_BYTES, HUGE_BYTES = 512 * 1024, 8 << 20
+LARGE_CONNECTIONS = 4
 SCRIPT = "local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i % 7 end return n"
 SCRIPT_LOOPS = 1_000_000
 
@@ -40,6 +42,30 @@ def slow_reader(port):
         yield
         while client.recv(1):
             time.sleep(0.01)
+            yield
+
+
+def large_values(port):
+    """Fetches 512 KiB values in a loop over several connections."""
+    buffer = bytearray(1 << 20)
+    frame = len(b"$%d\r\n" % LARGE_BYTES) + LARGE_BYTES + 2
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+        left = {}
+        for _ in range(LARGE_CONNECTIONS):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            client.sendall(encode("GET", "disturb:large"))
+            left[client] = frame
+            selector.register(client, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                client = key.fileobj
+                received = client.recv_into(buffer, min(left[client], len(buffer)))
+                if received == 0:
+                    raise SystemExit("a connection of the disturber was closed")
+                left[client] -= received
+                if left[client] == 0:
+                    client.sendall(encode("GET", "disturb:large"))
+                    left[client] = frame
             yield
 
 
@@ -86,8 +112,8 @@ def flood(port):
             yield
 
 
-KINDS = {"slow-reader": slow_reader, "8-mib-values": huge_values, "blpop": blocked, "slow-script": slow_script,
-         "pipelines-of-1000": flood}
+KINDS = {"slow-reader": slow_reader, "512-kib-values": large_values, "8-mib-values": huge_values, "blpop": blocked,
+         "slow-script": slow_script, "pipelines-of-1000": flood}
 
 
 @contextlib.contextmanager

@@ -14,15 +14,17 @@ import sys
 import tempfile
 
 from disturbers import KINDS, disturber, prepare
+from goals import judge_head_of_line
 from machine import Noise, describe
 from measure import open_loop
-from report import machine_lines
+from report import goal_lines, machine_lines
 from targets import ROOT, RedisServer, start_targets
 
 ALONE = "alone"
 NOTES = {
     ALONE: "nobody else",
     "slow-reader": "another asks for 200 x 512 KiB and reads a byte every 10 ms",
+    "512-kib-values": "others, over 4 connections, fetch 512 KiB values in a loop",
     "8-mib-values": "another fetches 8 MiB values in a loop",
     "blpop": "another sits in BLPOP",
     "slow-script": "another runs a Lua script of some milliseconds ten times a second; Redis does nothing else meanwhile, so the "
@@ -44,7 +46,7 @@ def parse_arguments():
     parser.add_argument("--disturber", action="append", choices=sorted(KINDS))
     parser.add_argument("--out", help="directory for head_of_line.json and head_of_line.md")
     options = parser.parse_args()
-    options.threads, options.through, options.persistence = 1, ["haproxy"], "off"
+    options.threads, options.through, options.persistence, options.floor = 1, ["haproxy"], "off", {}
     options.fairlead = str(pathlib.Path(options.fairlead).resolve())
     return options
 
@@ -89,6 +91,7 @@ def markdown(results, machine, noise, options):
             cells = [spread([figures[key] / 1e3 for figures in rounds]) for key in ("p50_us", "p99_us", "p99.9_us")]
             lines.append(f"| {kind} | {target} | {' | '.join(cells)} | {spread(to_alone)} | "
                          f"{sum(figures['unanswered'] for figures in rounds)} |")
+    lines += goal_lines(judge_head_of_line(results))
     lines += ["", *(f"- {kind}: {NOTES[kind]}" for kind in results)]
     return "\n".join(lines) + "\n"
 
@@ -108,7 +111,8 @@ def main():
         out.mkdir(parents=True, exist_ok=True)
         (out / "head_of_line.md").write_text(report, encoding="utf-8")
         data = {"machine": describe(options.fairlead), "noise": noise.summary(), "rate": options.rate,
-                "connections": options.connections, "seconds": options.seconds, "results": results}
+                "connections": options.connections, "seconds": options.seconds,
+                "goals": [goal._asdict() for goal in judge_head_of_line(results)], "results": results}
         (out / "head_of_line.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 

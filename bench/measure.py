@@ -6,10 +6,16 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 from targets import RawClient
 
+from harness import wait_until  # targets has put its directory on the path
+
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+IDLE_OTHERS_MOST = 50  # connections of the proxies themselves
+STEADY_EVERY = 0.1  # seconds between two looks
+STEADY_SHARE_LEAST = 0.25  # of the requests; what was seen of fewer says nothing
 
 
 def cpu_seconds(process):
@@ -54,26 +60,47 @@ def check_replies(server, target, size=1000):
             raise SystemExit(f"{target.name} mixes up the order of a pipeline")
 
 
-def closed_loop(server, target, workload, test, requests):
-    """One run of redis-benchmark: requests per second, latency, and CPU microseconds per request."""
+def steady_cpu(process, sample, clients, requests):
+    """CPU microseconds of the proxy per request while the load `process` runs, without what its connections cost to
+    make and to end: with thousands of them and few requests on each, that would be most of it. `sample()` tells requests
+    executed and CPU seconds so far. None when the load was too short."""
+    first = last = None
+    while process.poll() is None:
+        seen = sample()
+        if 2 * clients <= seen[0] < requests:
+            first, last = first or seen, seen
+        time.sleep(STEADY_EVERY)
+    if first is None or last[0] - first[0] < STEADY_SHARE_LEAST * requests:
+        return None
+    return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
+
+
+def closed_loop(server, target, workload, test, requests, steady=False):
+    """One run of redis-benchmark: requests per second, latency, and CPU microseconds per request; with `steady` also
+    those of the proxy between the beginning and the end."""
     calls_before = server.calls_of(test.lower())
     proxy_before, server_before = cpu_seconds(target.process), cpu_seconds(server.process)
     command = ["redis-benchmark", "-p", str(target.port), "-t", test.lower(), "-n", str(requests), "--csv",
                "-c", str(workload.clients), "-P", str(workload.pipeline), "-d", str(workload.value_bytes),
                "-r", str(workload.keys)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        def sample():
+            return server.calls_of(test.lower()) - calls_before, cpu_seconds(target.process)
+        steady_us = steady_cpu(process, sample, workload.clients, requests) if steady and target.process else None
+        output, errors = process.communicate(timeout=600)
     proxy_cpu = cpu_seconds(target.process) - proxy_before
     server_cpu = cpu_seconds(server.process) - server_before
-    if done.returncode != 0 or "rror" in done.stdout + done.stderr:
-        raise SystemExit(f"redis-benchmark failed through {target.name}:\n{done.stdout}{done.stderr}")
+    if process.returncode != 0 or "rror" in output + errors:
+        raise SystemExit(f"redis-benchmark failed through {target.name}:\n{output}{errors}")
     # redis-benchmark sends whole pipelines, so it may send a few more than it was told.
     executed = server.calls_of(test.lower()) - calls_before
     surplus = workload.clients * workload.pipeline
     if not requests <= executed <= requests + surplus + 1000:
         raise SystemExit(f"{target.name}: the server executed {executed} of {requests} requests")
-    row = next(row for row in csv.DictReader(done.stdout.splitlines()) if row["test"].startswith(test))
+    row = next(row for row in csv.DictReader(output.splitlines()) if row["test"].startswith(test))
     return {"rps": float(row["rps"]), "p50_ms": float(row["p50_latency_ms"]), "p99_ms": float(row["p99_latency_ms"]),
-            "proxy_us": proxy_cpu / executed * 1e6, "redis_us": server_cpu / executed * 1e6}
+            "proxy_us": proxy_cpu / executed * 1e6, "redis_us": server_cpu / executed * 1e6,
+            **({"steady_us": steady_us} if steady else {})}
 
 
 def open_loop(generator, target, rate, connections, seconds, value_bytes=64):
@@ -87,7 +114,10 @@ def open_loop(generator, target, rate, connections, seconds, value_bytes=64):
 
 
 def idle_memory(server, target, connections):
-    """Resident bytes per idle connection that has said something once: of the proxy, and of the server."""
+    """Resident bytes per idle connection that has said something once: of the proxy, and of the server, from which the
+    clients of the target before this one are gone, and their memory as well."""
+    wait_until(lambda: int(server.info("clients")["connected_clients"]) < IDLE_OTHERS_MOST, 20, "other clients to be gone")
+    server.call("MEMORY", "PURGE")
     before = resident_bytes(target.process) if target.process else 0
     server_before = resident_bytes(server.process)
     clients = []

@@ -80,6 +80,12 @@ def start_twemproxy(server, directory):
     return Target("twemproxy", port, Process("twemproxy", argv, directory))
 
 
+def start_floor(server, name, program, directory):
+    """`name`: relay, which copies bytes, or mux, which only frames; one thread each. See floor/."""
+    port = free_port()
+    return Target(name, port, Process(name, [program, port, server.port], directory))
+
+
 def start_fairlead(server, program, threads, directory, name="fairlead"):
     port = free_port()
     argv = [program, "run", "--listen", f"127.0.0.1:{port}", "--stats", f"127.0.0.1:{free_port()}",
@@ -88,7 +94,8 @@ def start_fairlead(server, program, threads, directory, name="fairlead"):
 
 
 def start_targets(server, options, directory):
-    """Direct and every proxy that is installed and wanted, ready. `options`: fairlead, threads, and through (names)."""
+    """Direct and every proxy that is installed and wanted, ready. `options`: fairlead, baseline, threads, through (names), and
+    floor ({name: program})."""
     targets = [Target("direct", server.port)]
     peers = (("haproxy", "haproxy", lambda: start_haproxy(server, options.threads, directory)),
              ("twemproxy", "nutcracker", lambda: start_twemproxy(server, directory)))
@@ -99,6 +106,7 @@ def start_targets(server, options, directory):
             targets.append(start())
         else:
             print(f"{name} is not installed; it is left out", file=sys.stderr)
+    targets += [start_floor(server, name, program, directory) for name, program in options.floor.items()]
     targets.append(start_fairlead(server, options.fairlead, options.threads, directory))
     if options.baseline:
         targets.append(start_fairlead(server, options.baseline, options.threads, directory, "baseline"))
