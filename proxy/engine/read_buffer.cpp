@@ -8,9 +8,9 @@
 namespace fairlead::engine {
 
 namespace {
-constexpr std::size_t step_bytes_min = ChunkPool::medium_bytes;
-// A chunk has room for so many times what has arrived, and for the head of a frame besides: a value of a
-// power of two is not copied once more for its last bytes.
+constexpr std::size_t head_bytes = ChunkPool::medium_bytes;
+// A chunk has room for so many times what has arrived, once that is more than the head of a frame, and for
+// the head besides: a value of a power of two is not copied once more for its last bytes.
 constexpr std::size_t grow_factor = 8;
 }  // namespace
 
@@ -35,7 +35,8 @@ MutableBytes ReadBuffer::room(ChunkPool& pool, std::uint64_t needed) {
 
 /// Each step copies what is there: few large ones, as far as the bound allows.
 std::size_t ReadBuffer::grown(std::uint64_t needed) const {
-  return static_cast<std::size_t>(std::min<std::uint64_t>(size() * grow_factor + step_bytes_min, needed));
+  const std::size_t most = size() < head_bytes ? head_bytes : size() * grow_factor + head_bytes;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(most, needed));
 }
 
 void ReadBuffer::received(std::size_t size) {
