@@ -6,6 +6,7 @@
 
 #include "resp/decimal.hpp"
 #include "resp/inline_splitter.hpp"
+#include "resp/name_fold.hpp"
 
 namespace fairlead::resp {
 
@@ -16,7 +17,71 @@ namespace {
 constexpr std::uint64_t frame_bytes_max = std::numeric_limits<std::uint32_t>::max();
 constexpr std::int64_t args_max = std::numeric_limits<std::int32_t>::max();  // redis: INT_MAX
 
+/// Behind `count` arguments that begin at `at`; nullptr when one of them is unusual or not there as a whole.
+const char* skip_plain_args(const char* at, const char* end, std::uint32_t count,
+                            const CommandLimits& limits) {
+  for (; count != 0; --count) {
+    std::uint32_t size = 0;
+    if (at == end || *at != '$') return nullptr;
+    at = read_plain_line(at + 1, end, size);
+    if (at == nullptr || size > limits.bulk_bytes_max || end - at < std::ptrdiff_t{size} + 2) return nullptr;
+    at += size + 2;
+    if (at[-2] != '\r' || at[-1] != '\n') return nullptr;
+  }
+  return at;
+}
+
+/// Behind the `*n` of a frame; nullptr when it is unusual.
+const char* read_plain_count(const char* at, const char* end, std::uint32_t& count) {
+  if (at == end || *at != '*') return nullptr;
+  at = read_plain_line(at + 1, end, count);
+  return count == 0 ? nullptr : at;
+}
+
+bool is_named(const char* arg, const char* end, std::uint64_t word, std::size_t size) {
+  const char* const name = arg + 4;  // behind `$n` and CRLF: names of one word have at most eight bytes
+  return end - name >= static_cast<std::ptrdiff_t>(size) && arg[1] == static_cast<char>('0' + size) &&
+         fold(load_up_to_8(name, size)) == word;
+}
+
 }  // namespace
+
+std::size_t plain_frame_bytes(std::string_view frames, const CommandLimits& limits) {
+  const char* const end = frames.data() + frames.size();
+  std::uint32_t count = 0;
+  const char* at = read_plain_count(frames.data(), end, count);
+  if (at != nullptr) at = skip_plain_args(at, end, count, limits);
+  return at == nullptr ? 0 : static_cast<std::size_t>(at - frames.data());
+}
+
+FrameRun plain_run(std::string_view unread, std::uint64_t name_word, std::size_t name_size,
+                   std::uint32_t frames_max, std::size_t frame_bytes_max, const CommandLimits& limits) {
+  FrameRun run;
+  if (name_word == 0) return run;
+  const char* const base = unread.data();
+  const char* const end = base + unread.size();
+  // What the first frame begins with, up to its first argument; the next ones begin alike, or are read anew.
+  std::string_view head;
+  std::uint32_t head_args = 0;
+  for (const char* frame = base; run.frames < frames_max; ++run.frames) {
+    std::uint32_t count = head_args;
+    const char* at = frame + head.size();
+    if (head.empty() ||
+        std::string_view(frame, static_cast<std::size_t>(end - frame)).substr(0, head.size()) != head) {
+      at = read_plain_count(frame, end, count);
+      if (at == nullptr || end - at < 4 || !is_named(at, end, name_word, name_size)) break;
+      at = skip_plain_args(at, end, 1, limits);
+      if (at == nullptr) break;
+      head = {frame, static_cast<std::size_t>(at - frame)};
+      head_args = count;
+    }
+    at = skip_plain_args(at, end, count - 1, limits);
+    if (at == nullptr || static_cast<std::size_t>(at - frame) >= frame_bytes_max) break;
+    frame = at;
+    run.bytes = static_cast<std::size_t>(at - base);
+  }
+  return run;
+}
 
 CommandResult CommandReader::read(std::string_view unread, CommandScratch& scratch, LoginState login) {
   assert(unread.size() >= scan_);

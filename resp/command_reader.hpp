@@ -71,6 +71,22 @@ struct CommandResult {
 
 enum class LoginState : std::uint8_t { authenticated, required };
 
+/// The size of the frame that `frames` begins with when it is as nearly every frame is: canonical, with the
+/// bytes of all its arguments there. 0 for any other.
+[[nodiscard]] std::size_t plain_frame_bytes(std::string_view frames, const CommandLimits& limits);
+
+/// How many plain frames of one command stand in a row, and their size in bytes.
+struct FrameRun {
+  std::uint32_t frames = 0;
+  std::size_t bytes = 0;
+};
+/// The run at the beginning of `unread` of plain frames, none of them of `frame_bytes_max` or more, whose
+/// command is the one with this `name_word` (see CommandSpec) of `name_size` bytes. It ends after
+/// `frames_max`.
+[[nodiscard]] FrameRun plain_run(std::string_view unread, std::uint64_t name_word, std::size_t name_size,
+                                 std::uint32_t frames_max, std::size_t frame_bytes_max,
+                                 const CommandLimits& limits);
+
 class CommandReader {
  public:
   explicit CommandReader(const CommandLimits& limits) : limits_(&limits) {}

@@ -350,6 +350,7 @@ void Engine::flush(BackendLink& link, TimePoint now) {
     std::size_t count = queue.gather(gathered_);
     if (!login && !gate_.open() && link.hub == nullptr && link.key.lane != unblock_lane) {
       // Appended when the gate was open, or while the link logged in: as little dispatched as what is held.
+      split_runs(link);
       count = cut(std::span(gathered_.data(), count), rest_of_frame(link));
       if (count == 0) {
         if (!link.timer.armed())

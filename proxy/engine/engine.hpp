@@ -11,6 +11,7 @@
 //   engine.cpp           connections, turns, flushing
 //   engine_commands.cpp  from a client's bytes to a routed command
 //   engine_dispatch.cpp  from a routed command to a request on a link
+//   engine_runs.cpp      the same for runs of plain commands, as pipelines are
 //   engine_replies.cpp   from a server's bytes to the client's answer
 //   engine_login.cpp     AUTH and HELLO AUTH that a server judges
 //   engine_subscriptions.cpp  SUBSCRIBE and its like, and the messages
@@ -194,6 +195,7 @@ class Engine {
   void prime_offset(BackendLink& link);
   void describe(Request& request, const Session& session, const resp::CommandSpec* spec,
                 const resp::CommandView& command, Routing routing);
+  static void describe_plain(Request& request, const resp::CommandSpec& spec);
   void note_mode(Session& session, const Request& request, Routing routing);
   void append_frame(Session& session, BackendLink& link, Request* request, const resp::CommandResult& read);
   void answer(Session& session, std::string_view reply);
@@ -206,6 +208,11 @@ class Engine {
   void give_up_hold(Session& session);
   [[nodiscard]] bool held_too_long(const Session& session) const;
   [[nodiscard]] bool had_a_route(const Session& session) const;
+
+  // engine_runs.cpp
+  bool pump_run(Session& session, health::TimePoint now);
+  void single_out(Request& run);
+  void split_runs(BackendLink& link);
 
   // engine_tracking.cpp
   bool locate_redirect(Session& session, const resp::CommandSpec* spec, const resp::CommandView& command,
@@ -253,13 +260,19 @@ class Engine {
     Session* session = nullptr;
     std::uint32_t begin = 0;
     std::uint32_t end = 0;
+    // The front request of the link while some of its replies are counted here and nowhere else.
+    Request* run = nullptr;
+    std::uint32_t answered = 0;     // of the run
+    std::uint32_t reply_bytes = 0;  // of the last one
   };
 
   // engine_replies.cpp
   void on_link_bytes(BackendLink& link, const Bytes& bytes, health::TimePoint now);
   bool join_row(Row& row, BackendLink& link, const Bytes& bytes, std::uint32_t begin, std::uint32_t size,
                 health::TimePoint now);
-  void end_row(Row& row, BackendLink& link, const Bytes& bytes);
+  bool begin_run(Row& row, BackendLink& link, const Bytes& bytes, std::uint32_t begin, health::TimePoint now);
+  void settle_run(Row& row, BackendLink& link, health::TimePoint now);
+  void end_row(Row& row, BackendLink& link, const Bytes& bytes, health::TimePoint now);
   void on_login_reply(BackendLink& link, health::TimePoint now);
   void on_ready(BackendLink& link);
   void on_reply_part(BackendLink& link, const Bytes& part, resp::ScanStatus status, health::TimePoint now);
@@ -347,7 +360,7 @@ class Engine {
   void on_timer(Timer& timer, health::TimePoint now);
   void on_session_timer(Session& session, health::TimePoint now);
   void watch_time(Session& session, health::TimePoint now);
-  void note_weight(Session& session);
+  void note_weight(Session& session, std::uint32_t replies = 1);
   void become_heavy(Session& session);
   [[nodiscard]] static bool owed_too_much(const BackendLink& link, const Session& session);
   [[nodiscard]] static bool asks_for_few(const BackendLink& link, const Session& session);

@@ -65,6 +65,7 @@ void Engine::pump(Session& session, TimePoint now) {
       set_wait(session, Wait::output);
       break;
     }
+    if (pump_run(session, now)) continue;
     const auto login =
         session.mode.authenticated ? resp::LoginState::authenticated : resp::LoginState::required;
     const resp::CommandResult read = session.reader.read(session.in.unread(), command_scratch_, login);

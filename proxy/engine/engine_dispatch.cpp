@@ -185,7 +185,7 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
 
 void Engine::enter_flight(Session& session, BackendLink& link, Request* request) {
   session.slots.push_back(request);
-  ++session.in_flight;
+  session.in_flight += request->commands;
   session.link_in_use = link.id;
   mark_dirty(link);
 }
@@ -213,8 +213,7 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
   RequestClass& traits = request.traits;
   // Without a lease there is no block either.
   if (id == CommandId::other && routing.kind == RouteKind::shared) {
-    traits.repeatable = spec->is_repeatable;
-    traits.script = is_script(*spec);
+    describe_plain(request, *spec);
     request.plain = !request.silent;
     return;
   }
@@ -267,6 +266,12 @@ void Engine::describe(Request& request, const Session& session, const resp::Comm
     // Confirmations are pushes, which CLIENT REPLY does not stop.
     if (is_unsubscribe(id) || command.size() >= 2) request.silent = false;
   }
+}
+
+void Engine::describe_plain(Request& request, const resp::CommandSpec& spec) {
+  request.traits.repeatable = spec.is_repeatable;
+  request.traits.script = is_script(spec);
+  request.plain = true;
 }
 
 void Engine::append_frame(Session& session, BackendLink& link, Request* request,

@@ -107,6 +107,7 @@ bool Engine::mid_reply(const BackendLink& link) {
 }
 
 void Engine::take_back_unsent(BackendLink& link) {
+  split_runs(link);
   Request* last_sent = nullptr;
   for (Request* r = link.fifo.front(); r != nullptr && link.sent_state(*r) == SentState::sent;
        r = r->next_in_fifo) {
@@ -241,6 +242,7 @@ void Engine::on_login_reply(BackendLink& link, TimePoint now) {
 
 /// Nothing of what waits on the link was sent: all of it is answered with `error`.
 void Engine::refuse_all(BackendLink& link, const std::string& error) {
+  split_runs(link);
   if (link.hub != nullptr) refuse_hub(*link.hub, error);
   while (link.busy()) {
     Request* request = link.fifo.pop_front();
@@ -295,6 +297,7 @@ void Engine::lose(BackendLink& link, TimePoint now) {
     owner->lease = nullptr;
     owner->mode.has_lease = false;
   }
+  split_runs(link);
   const Request* last_lost = judge_blocks(link);
   BlockReplay block = last_lost == nullptr ? BlockReplay::whole : BlockReplay::never;
   while (link.busy()) {

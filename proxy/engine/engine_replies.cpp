@@ -1,5 +1,6 @@
 // From a server's bytes to the client's answer.
 #include <algorithm>
+#include <utility>
 
 #include "proxy/engine/check.hpp"
 #include "proxy/engine/engine.hpp"
@@ -52,7 +53,7 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
       position += size;
       continue;
     }
-    if (row.session != nullptr) end_row(row, link, bytes);
+    if (row.session != nullptr) end_row(row, link, bytes, now);
     const Bytes part{bytes.chunk, position, size};
     position += size;
     if (scan.status == ScanStatus::malformed) {
@@ -69,41 +70,65 @@ void Engine::on_link_bytes(BackendLink& link, const Bytes& bytes, TimePoint now)
       on_reply_part(link, part, scan.status, now);
     }
   }
-  if (row.session != nullptr) end_row(row, link, bytes);
+  if (row.session != nullptr) end_row(row, link, bytes, now);
   if (!reply_waiters_.empty() && !link.leased) wake_reply_waiters(link);
 }
 
 /// Of a reply that has arrived as a whole: when nothing is asked of it, and its client waits for it next, it
-/// only counts, and leaves with its neighbours. What is done once for a row is not done for each command of a
-/// pipeline.
+/// only counts, and leaves with its neighbours. What is done once for a row, or for a run of commands, is not
+/// done for each command of a pipeline.
 bool Engine::join_row(Row& row, BackendLink& link, const Bytes& bytes, std::uint32_t begin,
                       std::uint32_t size, TimePoint now) {
+  if (link.scanner.is_error() || link.scanner.is_push() || size >= reference_bytes_min) return false;
+  if (row.run == nullptr && !begin_run(row, link, bytes, begin, now)) return false;
+  row.end += size;
+  row.reply_bytes = size;
+  link.weight.on_reply(size);
+  if (++row.answered == row.run->commands) settle_run(row, link, now);
+  return true;
+}
+
+bool Engine::begin_run(Row& row, BackendLink& link, const Bytes& bytes, std::uint32_t begin, TimePoint now) {
   Request* request = link.fifo.front();
   if (request == nullptr || !request->plain || link.leased || link.state != LinkState::ready) return false;
   Session* session = request->session;
   const bool ordinary = session != nullptr && session->slots.front() == request && session->held == 0 &&
-                        session->subscriber == nullptr && !session->mode.raw && request->reply.empty() &&
-                        !link.scanner.is_error() && !link.scanner.is_push() && size < reference_bytes_min;
+                        session->subscriber == nullptr && !session->mode.raw && request->reply.empty();
   if (!ordinary) return false;
   if (row.session != session) {
-    if (row.session != nullptr) end_row(row, link, bytes);
+    if (row.session != nullptr) end_row(row, link, bytes, now);
     row = {session, begin, begin};
   }
-  row.end += size;
-  link.weight.on_reply(size);
-  link.fifo.pop_front();
-  ++stats_.replies;
-  session->reply_bytes = size;
-  telemetry_.end(*request, *session, ReplyKind::value, *table_, now);
-  session->slots.pop_front();
-  slab_.give_back(buffers_, request);
-  FAIRLEAD_CHECK(session->in_flight > 0);
-  --session->in_flight;
-  note_weight(*session);
+  row.run = request;
+  row.answered = 0;
   return true;
 }
 
-void Engine::end_row(Row& row, BackendLink& link, const Bytes& bytes) {
+/// What the replies of a run that have come so far mean for all but their bytes.
+void Engine::settle_run(Row& row, BackendLink& link, TimePoint now) {
+  Request& run = *std::exchange(row.run, nullptr);
+  Session& session = *row.session;
+  const std::uint32_t answered = row.answered;
+  FAIRLEAD_CHECK(session.in_flight >= answered && run.commands >= answered);
+  stats_.replies += answered;
+  session.in_flight -= answered;
+  session.reply_bytes = row.reply_bytes;
+  telemetry_.end(run, session, ReplyKind::value, *table_, now, answered);
+  if (run.commands == answered) {
+    link.fifo.pop_front();
+    session.slots.pop_front();
+    slab_.give_back(buffers_, &run);
+  } else {
+    link.fifo.answered(answered);
+    session.slots.answered(answered);
+    run.commands -= answered;
+    run.commands_done += answered;
+  }
+  note_weight(session, answered);
+}
+
+void Engine::end_row(Row& row, BackendLink& link, const Bytes& bytes, TimePoint now) {
+  if (row.run != nullptr) settle_run(row, link, now);
   Session& session = *row.session;
   row.session = nullptr;
   session.out.append(buffers_, Bytes{bytes.chunk, row.begin, row.end - row.begin});
@@ -131,6 +156,7 @@ void Engine::on_reply_part(BackendLink& link, const Bytes& part, ScanStatus stat
     on_unexpected(link, now);
     return;
   }
+  if (request->is_run()) single_out(*request);
   link.reply_bytes += part.size;
   if (status == ScanStatus::complete) {
     link.weight.on_reply(link.reply_bytes);
@@ -340,7 +366,7 @@ void Engine::wait_for_replicas(Request* request, TimePoint now) {
 }
 
 void Engine::complete(BackendLink& link, Request* request, TimePoint now) {
-  FAIRLEAD_CHECK(link.fifo.pop_front() == request);
+  FAIRLEAD_CHECK(!request->is_run() && link.fifo.pop_front() == request);
   ++stats_.replies;
   if (link.unblocking != Unblocking::no) ++stats_.blocked_answered;
   request->link = nullptr;
@@ -457,10 +483,10 @@ void Engine::after_answer(Session& session) {
   check_output(session);
 }
 
-/// Learns from each answer how heavy the session's replies are. Its window grows while they are small, as
-/// TCP's does; a session that moves large values goes over to the bulk lane, so that small replies do not
-/// wait behind its own.
-void Engine::note_weight(Session& session) {
+/// Learns from its answers, of which the last one has reply_bytes, how heavy the session's replies are. Its
+/// window grows while they are small, as TCP's does; a session that moves large values goes over to the bulk
+/// lane, so that small replies do not wait behind its own.
+void Engine::note_weight(Session& session, std::uint32_t replies) {
   const bool large = session.reply_bytes >= bulk_bytes_min;
   if (!session.known_light) newcomers_.on_reply(session.reply_bytes);
   session.reply_bytes = 0;
@@ -469,8 +495,10 @@ void Engine::note_weight(Session& session) {
     become_heavy(session);
     return;
   }
-  session.window = std::min(session.window * 2, std::max(options_.limits.pipeline_depth_max, window_min));
-  if (session.heavy && ++session.light_replies >= light_again_replies) session.heavy = false;
+  const std::uint32_t window_max = std::max(options_.limits.pipeline_depth_max, window_min);
+  for (std::uint32_t i = 0; i < replies && session.window < window_max; ++i) session.window *= 2;
+  session.window = std::min(session.window, window_max);
+  if (session.heavy && (session.light_replies += replies) >= light_again_replies) session.heavy = false;
 }
 
 void Engine::become_heavy(Session& session) {

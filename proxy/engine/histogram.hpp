@@ -19,10 +19,11 @@ class Histogram {
   static constexpr unsigned value_bits_max = 40;
   static constexpr std::size_t buckets = (value_bits_max - sub_bucket_bits + 1) * sub_buckets;
 
-  void add(std::uint64_t nanoseconds) {
-    ++counts_[bucket_of(nanoseconds)];
-    ++count_;
-    sum_ += nanoseconds;
+  /// `times` values that are all the same.
+  void add(std::uint64_t nanoseconds, std::uint64_t times = 1) {
+    counts_[bucket_of(nanoseconds)] += times;
+    count_ += times;
+    sum_ += nanoseconds * times;
     max_ = std::max(max_, nanoseconds);
   }
 

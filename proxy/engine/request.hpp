@@ -69,6 +69,10 @@ struct RequestFacts {
   std::int64_t select_db = -1;        // SELECT: the database when it succeeds
   health::TimePoint dispatched_at{};  // blocking commands: its timeout runs since then
   health::TimePoint started{};        // when its client began to wait for it
+  // A run of plain commands of one name, said one behind the other, is one request (engine_runs.cpp): so many
+  // of its replies are still to come, and so many came. Their frames all lie in `frame`.
+  std::uint32_t commands = 1;
+  std::uint32_t commands_done = 0;
   std::uint32_t frames_expected =
       1;  // SUBSCRIBE family: confirmations to come; 0 = known when it is at the front
   RequestKind kind = RequestKind::forward;
@@ -87,6 +91,7 @@ struct RequestFacts {
   ReplyOverride override_reply = ReplyOverride::none;
 
   /// MULTI, what is queued behind it, and what ends it.
+  [[nodiscard]] bool is_run() const { return commands + commands_done > 1; }
   [[nodiscard]] bool in_block() const { return traits.in_transaction || traits.is_exec; }
   [[nodiscard]] bool ends_block() const {
     return traits.is_exec || (traits.in_transaction && id == resp::CommandId::discard);
@@ -100,7 +105,7 @@ struct Request : RequestFacts {
   WriteQueue reply;  // parked: an answer whose turn has not come, or an error not judged yet
 };
 
-/// A singly linked queue through a member of the element.
+/// A singly linked queue through a member of the element. Its size is counted in commands.
 template <Request* Request::*Next>
 class RequestQueue {
  public:
@@ -117,14 +122,22 @@ class RequestQueue {
       tail_->*Next = request;
     }
     tail_ = request;
-    ++size_;
+    size_ += request->commands;
   }
+  /// Of what `at` stood for, `rest` stands for a part now.
+  void split(Request* at, Request* rest) {
+    rest->*Next = at->*Next;
+    at->*Next = rest;
+    if (tail_ == at) tail_ = rest;
+  }
+  /// The front loses so many of its commands.
+  void answered(std::uint32_t commands) { size_ -= commands; }
   Request* pop_front() {
     Request* request = head_;
     head_ = request->*Next;
     if (head_ == nullptr) tail_ = nullptr;
     request->*Next = nullptr;
-    --size_;
+    size_ -= request->commands;
     return request;
   }
   /// Cuts the queue behind `last` (nullptr: everything) and returns the head of what was cut off.
@@ -136,7 +149,7 @@ class RequestQueue {
       last->*Next = nullptr;
       tail_ = last;
     }
-    for (Request* r = rest; r != nullptr; r = r->*Next) --size_;
+    for (Request* r = rest; r != nullptr; r = r->*Next) size_ -= r->commands;
     return rest;
   }
 

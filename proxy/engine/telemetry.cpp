@@ -33,48 +33,87 @@ void Telemetry::begin(Request& request, const Session& session, const resp::Comm
   if (--until_sample_ == 0) sample_key(spec, command, now);
 }
 
-void Telemetry::end(const Request& request, const Session& session, ReplyKind reply,
-                    const resp::CommandTable& table, TimePoint now) {
-  CommandMeter* const meter = request.meter;
-  if (meter == nullptr) return;  // a command of our own
-  ++meter->calls;
-  if (reply == ReplyKind::error) ++meter->errors;
-  const std::uint64_t duration = nanoseconds_between(request.started, now);
-  meter->durations.add(duration);
-  const std::uint64_t reply_bytes =
-      session.slots.front() == &request ? session.reply_bytes : request.reply.size();
-  const std::uint64_t bytes = std::max<std::uint64_t>(request.frame.size, reply_bytes);
-  const bool slow = slow_min_.count() > 0 && duration >= static_cast<std::uint64_t>(slow_min_.count()) &&
-                    !meter->blocking && !is_crowded(slow_, now);
-  if (slow || bytes >= big_bytes_min) {
-    look_closer(request, session, table, bytes, slow ? duration : 0, now);
+void Telemetry::begin_run(Request& run, const Session& session, const resp::CommandSpec& spec,
+                          std::string_view frames, TimePoint now) {
+  run.meter = &meter_of(&spec);
+  run.started = session.held_since == TimePoint{} ? now : session.held_since;
+  if (until_sample_ > run.commands) {
+    until_sample_ -= run.commands;
+  } else {
+    sample_run(spec, frames, run.commands, now);
   }
 }
 
-/// Reads the frame once more, which is kept until its reply came.
-void Telemetry::look_closer(const Request& request, const Session& session, const resp::CommandTable& table,
-                            std::uint64_t bytes, std::uint64_t duration_ns, TimePoint now) {
-  const resp::CommandLimits limits;
-  resp::CommandReader reader(limits);
-  const resp::CommandResult read =
-      reader.read(request.frame.view(), scratch_, resp::LoginState::authenticated);
-  if (read.status != resp::ReadStatus::command) return;
-  const resp::CommandSpec* spec = table.find(read.command);
-  if (bytes >= big_bytes_min && spec != nullptr) {
-    const bool whole = resp::find_keys(*spec, read.command, key_positions_);
-    // A command with several keys does not say which of them is large.
-    if (whole && key_positions_.size() == 1) {
-      big_.add(read.command[key_positions_.front()], request.meter->name, bytes, now);
-    }
+void Telemetry::end(const Request& request, const Session& session, ReplyKind reply,
+                    const resp::CommandTable& table, TimePoint now, std::uint32_t commands) {
+  CommandMeter* const meter = request.meter;
+  if (meter == nullptr) return;  // a command of our own
+  meter->calls += commands;
+  if (reply == ReplyKind::error) meter->errors += commands;
+  const std::uint64_t duration = nanoseconds_between(request.started, now);
+  meter->durations.add(duration, commands);
+  std::uint64_t bytes = 0;  // of a run: none of its commands is large
+  if (!request.is_run()) {
+    const bool is_front = session.slots.front() == &request;
+    bytes =
+        std::max<std::uint64_t>(request.frame.size, is_front ? session.reply_bytes : request.reply.size());
   }
-  if (duration_ns == 0) return;
+  const bool slow = slow_min_.count() > 0 && duration >= static_cast<std::uint64_t>(slow_min_.count()) &&
+                    !meter->blocking && !is_crowded(slow_, now);
+  if (slow || bytes >= big_bytes_min) {
+    look_closer(request, session, table, commands, bytes, slow ? duration : 0, now);
+  }
+}
+
+/// Reads the frames once more, which are kept until their replies came.
+void Telemetry::look_closer(const Request& request, const Session& session, const resp::CommandTable& table,
+                            std::uint32_t commands, std::uint64_t bytes, std::uint64_t duration_ns,
+                            TimePoint now) {
+  const resp::CommandLimits limits;
+  std::string_view frames = request.frame.view();
+  for (std::uint32_t i = 0; i < request.commands_done; ++i) {
+    frames.remove_prefix(resp::plain_frame_bytes(frames, limits));
+  }
+  for (std::uint32_t i = 0; i < commands; ++i) {
+    resp::CommandReader reader(limits);
+    const resp::CommandResult read = reader.read(frames, scratch_, resp::LoginState::authenticated);
+    if (read.status != resp::ReadStatus::command) return;
+    frames.remove_prefix(read.frame_bytes);
+    const resp::CommandSpec* spec = table.find(read.command);
+    if (bytes >= big_bytes_min && spec != nullptr) {
+      const bool whole = resp::find_keys(*spec, read.command, key_positions_);
+      // A command with several keys does not say which of them is large.
+      if (whole && key_positions_.size() == 1) {
+        big_.add(read.command[key_positions_.front()], request.meter->name, bytes, now);
+      }
+    }
+    if (duration_ns != 0 && !is_crowded(slow_, now)) note_slow(spec, read.command, session, duration_ns, now);
+  }
+}
+
+void Telemetry::note_slow(const resp::CommandSpec* spec, const resp::CommandView& command,
+                          const Session& session, std::uint64_t duration_ns, TimePoint now) {
   SlowCommand entry;
   entry.at = now;
   entry.duration_ns = duration_ns;
-  entry.args = shown_args(spec, read.command);
+  entry.args = shown_args(spec, command);
   entry.client_id = session.client_id;
   if (const SessionExtras* extras = session.extras_or_null()) entry.client_name = extras->name;
   slow_.add(std::move(entry));
+}
+
+/// One of a run is due to be sampled.
+void Telemetry::sample_run(const resp::CommandSpec& spec, std::string_view frames, std::uint32_t commands,
+                           TimePoint now) {
+  const resp::CommandLimits limits;
+  for (std::uint32_t i = 1; i < until_sample_; ++i) {
+    frames.remove_prefix(resp::plain_frame_bytes(frames, limits));
+  }
+  const std::uint32_t rest = commands - until_sample_;
+  resp::CommandReader reader(limits);
+  const resp::CommandResult read = reader.read(frames, scratch_, resp::LoginState::authenticated);
+  sample_key(&spec, read.command, now);
+  until_sample_ = until_sample_ > rest ? until_sample_ - rest : 1;
 }
 
 /// The next gap is random, so that a client's rhythm cannot hide a key from the samples.

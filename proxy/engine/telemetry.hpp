@@ -99,9 +99,12 @@ class Telemetry {
   /// A command goes on its way to a server. `spec` may be null.
   void begin(Request& request, const Session& session, const resp::CommandSpec* spec,
              const resp::CommandView& command, health::TimePoint now);
-  /// Its reply is complete. `table` is the Engine's present one.
+  /// A run of commands does; `frames` are theirs.
+  void begin_run(Request& run, const Session& session, const resp::CommandSpec& spec, std::string_view frames,
+                 health::TimePoint now);
+  /// Its reply is complete, or the next so many of a run are. `table` is the Engine's present one.
   void end(const Request& request, const Session& session, ReplyKind reply, const resp::CommandTable& table,
-           health::TimePoint now);
+           health::TimePoint now, std::uint32_t commands = 1);
   /// A command that fairlead answers itself.
   void count(const resp::CommandSpec* spec) { ++meter_of(spec).calls; }
   /// The table of commands changed: nothing is known by the address of its spec any more.
@@ -117,8 +120,13 @@ class Telemetry {
   CommandMeter& find_meter(const resp::CommandSpec* spec);
   CommandMeter& meter_named(const std::string& name, const resp::CommandSpec* spec);
   void sample_key(const resp::CommandSpec* spec, const resp::CommandView& command, health::TimePoint now);
+  void sample_run(const resp::CommandSpec& spec, std::string_view frames, std::uint32_t commands,
+                  health::TimePoint now);
   void look_closer(const Request& request, const Session& session, const resp::CommandTable& table,
-                   std::uint64_t bytes, std::uint64_t duration_ns, health::TimePoint now);
+                   std::uint32_t commands, std::uint64_t bytes, std::uint64_t duration_ns,
+                   health::TimePoint now);
+  void note_slow(const resp::CommandSpec* spec, const resp::CommandView& command, const Session& session,
+                 std::uint64_t duration_ns, health::TimePoint now);
 
   std::chrono::nanoseconds slow_min_;
   std::vector<std::unique_ptr<CommandMeter>> meters_;
