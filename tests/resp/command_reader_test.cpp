@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "resp/name_fold.hpp"
 #include "tests/resp/command_driver.hpp"
 
 using namespace fairlead::resp;
@@ -209,4 +210,49 @@ TEST_CASE("limits before the login", "[command_reader]") {
   check_waits("*11\r\n");
   check_waits("*1\r\n$16385\r\n");
   CHECK(read_all_ways(ping, required).events.at(0).args == Args{"PING"});
+}
+
+TEST_CASE("plain frames are measured, all others are not", "[command_reader]") {
+  const CommandLimits limits;
+  CHECK(plain_frame_bytes(ping + ping, limits) == ping.size());
+  CHECK(plain_frame_bytes("*2\r\n$3\r\nGET\r\n$0\r\n\r\n", limits) == 19);
+  for (const std::string& other :
+       {""s, "PING\r\n"s, "*0\r\n"s, "*-1\r\n"s, "*01\r\n$4\r\nPING\r\n"s, ping.substr(0, ping.size() - 1),
+        "*1\r\n$4\r\nPINGxx"s, "*1\r\n$04\r\nPING\r\n"s, "*1\r\n:4\r\nPING\r\n"s, "*2\r\n$4\r\nPING\r\n"s}) {
+    CAPTURE(other);
+    CHECK(plain_frame_bytes(other, limits) == 0);
+  }
+  CommandLimits small;
+  small.bulk_bytes_max = 3;
+  CHECK(plain_frame_bytes(ping, small) == 0);
+}
+
+TEST_CASE("a run is of plain frames of one name", "[command_reader]") {
+  const CommandLimits limits;
+  const auto run = [&](const std::string& bytes, std::uint32_t frames_max = 100,
+                       std::size_t frame_bytes_max = 1000) {
+    const FrameRun found =
+        plain_run(bytes, fold(load_up_to_8("get", 3)), 3, frames_max, frame_bytes_max, limits);
+    return std::pair(found.frames, found.bytes);
+  };
+  const auto get = [](const std::string& name, const std::string& key) {
+    return "*2\r\n$3\r\n" + name + "\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n";
+  };
+  using Found = std::pair<std::uint32_t, std::size_t>;
+  const std::size_t one = get("GET", "a").size();
+  CHECK(run(get("GET", "a")) == Found{1, one});
+  CHECK(run(get("GET", "a") + get("get", "b") + get("GET", "c")) == Found{3, 3 * one});
+  CHECK(run(get("GET", "a") + get("SET", "b")) == Found{1, one});
+  CHECK(run(get("SET", "a") + get("GET", "b")) == Found{0, 0});
+  CHECK(run(get("GET", "a") + "*3\r\n$3\r\nGET\r\n$1\r\na\r\n$1\r\nb\r\n" + get("GET", "c")) ==
+        Found{3, 3 * one + 7});
+  CHECK(run("*1\r\n$3\r\nGET\r\n*1\r\n$3\r\nGET\r\n") == Found{2, 26});
+  CHECK(run("*1\r\n$4\r\nGETS\r\n") == Found{0, 0});
+  CHECK(run("*1\r\n$3\r\nGET") == Found{0, 0});
+  CHECK(run(get("GET", "a") + get("GET", "b").substr(0, one - 1)) == Found{1, one});
+  CHECK(run(get("GET", "a") + "GET b\r\n") == Found{1, one});
+  CHECK(run(get("GET", "a") + get("GET", "b") + get("GET", "c"), 2) == Found{2, 2 * one});
+  CHECK(run(get("GET", "a") + get("GET", std::string(1000, 'k'))) == Found{1, one});
+  CHECK(run("") == Found{0, 0});
+  CHECK(plain_run(get("GET", "a"), 0, 0, 100, 1000, limits).frames == 0);
 }
