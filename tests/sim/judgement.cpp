@@ -236,6 +236,10 @@ void World::settle() {
              proxy->route()->address == server_address(*master);
     });
     return steady && std::all_of(clients_.begin(), clients_.end(), [](const auto& client) {
+             // A subscriber that was told MASTERDOWN asks again half a second later: until then it owes
+             // nothing either.
+             if (client->habit() == Habit::subscriber && !client->gone() && !client->subscribed())
+               return false;
              return client->gone() || client->owed_nothing() || client->habit() == Habit::popper;
            });
   });
