@@ -199,11 +199,11 @@ SentinelFsm::News SentinelFsm::on_failover_message(const std::string& channel,
                                channel == "+promoted-slave")) {
     report_.election = ElectionStage::elected;
     report_.selected = address_of(words[2], words[3]);
-  } else if (channel.rfind("-failover-abort-", 0) == 0) {
-    report_.election = ElectionStage::none;
-    report_.selected = {};
   } else {
-    return News::none;  // the poll that follows every announcement reads the rest
+    // The poll that follows every announcement reads the rest. An abortion is read there as well: it would
+    // open the gate, and an answer that is older than it, still under way on the other connection, would
+    // close it again.
+    return News::none;
   }
   return News::report;
 }

@@ -192,6 +192,8 @@ void Engine::deliver(Session& session, Request* request, const Bytes& part) {
     request->reply.append(buffers_, part);
     return;
   }
+  // What came while something before it was held.
+  if (!request->reply.empty()) session.out.splice(buffers_, request->reply);
   session.out.append(buffers_, part);
   session.reply_bytes += part.size;
   if (!session.known_light) newcomers_.at_least(session.reply_bytes);

@@ -264,9 +264,16 @@ TEST_CASE("the stages of a failover name its epoch and the replica", "[sentinel]
     CHECK(sentinel.fsm.report().election == ElectionStage::none);
     CHECK(sentinel.fsm.report().selected.host.empty());
   }
-  SECTION("and so does its abortion, at once") {
-    CHECK(sentinel.push("-failover-abort-slave-timeout", "master mymaster 127.0.0.1 7000", 10) ==
-          News::report);
+  SECTION("and so does its abortion, with a poll that is younger") {
+    take(sentinel.out.command);
+    CHECK(sentinel.push("-failover-abort-slave-timeout", "master mymaster 127.0.0.1 7000", 10) == News::none);
+    CHECK(sentinel.fsm.report().election == ElectionStage::elected);
+    // A poll was under way when it was announced, and says what was: the gate must not open and close again.
+    const auto before = master_fields("3", "master,failover_in_progress", "wait_promotion");
+    CHECK(sentinel.short_poll(before, bulks({"127.0.0.1", "7000"}), 11) == News::report);
+    CHECK(sentinel.fsm.report().election == ElectionStage::elected);
+    CHECK(take(sentinel.out.command).size() == 3);
+    CHECK(sentinel.short_poll(old_news, bulks({"127.0.0.1", "7000"}), 12) == News::report);
     CHECK(sentinel.fsm.report().election == ElectionStage::none);
     CHECK(sentinel.fsm.report().selected.host.empty());
   }

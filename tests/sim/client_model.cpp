@@ -125,14 +125,29 @@ void ClientModel::say_pop() {
 }
 
 void ClientModel::say_last_write(std::string_view key) {
+  last_key_ = key;
   last_tag_ = next_tag();
   say({"RPUSH", key, last_tag_}, Kind::write, last_tag_, false);
   send_said();
 }
 
 void ClientModel::say_last_news(std::string_view message) {
-  say({"PUBLISH", "news", message}, Kind::publish, "", false);
+  last_news_ = message;
+  say({"PUBLISH", "news", message}, Kind::publish, last_news_, false);
   send_said();
+}
+
+/// Where packets are lost the gate may close without anything else being wrong, and a short hold time be
+/// over: then MASTERDOWN is a true answer, and a client says it again. Where none are lost there is no reason
+/// for it.
+void ClientModel::say_last_again(const Expected& expected, const std::string& text) {
+  const bool last = !expected.tag.empty() && (expected.tag == last_tag_ || expected.tag == last_news_);
+  const bool down = text.compare(0, 11, "MASTERDOWN ") == 0;
+  if (!last || !down || world_.options().network.loss_percent == 0) return;
+  world_.schedule().after(Milliseconds(500), [this, kind = expected.kind] {
+    if (kind == Kind::publish) return say_last_news(std::string(last_news_));
+    say_last_write(std::string(last_key_));
+  });
 }
 
 std::string ClientModel::next_tag() {
@@ -247,7 +262,8 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
   if (expected.in_block && begins("ERR fairlead: the connection to the master was lost")) {
     block_told_lost_ = true;
     // Its MULTI had waited too long, and was answered OK: an error would say that no block is open.
-    block_excused_ = block_excused_ || world_.hold_is_over(proxy_);
+    const bool waited = world_.now() - multi_said_at_ >= world_.options().engine.limits.hold_max;
+    block_excused_ = block_excused_ || waited || world_.hold_is_over(proxy_);
   }
   if (block && (begins("EXECABORT") || begins("ERR fairlead: the connection to the master was lost"))) {
     return Told::not_done;
@@ -259,6 +275,7 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
 
 void ClientModel::on_error(const Expected& expected, const std::string& text) {
   const Told told = judge_error(expected, text);
+  say_last_again(expected, text);
   if (expected.kind == Kind::subscribe) {
     world_.schedule().after(Milliseconds(500), [this] {
       say({"SUBSCRIBE", "news"}, Kind::subscribe, "", false);
@@ -292,6 +309,7 @@ void ClientModel::on_answer(const Expected& expected, const resp::Value& reply, 
       return;
     case Kind::multi:
       multi_failed_ = false;
+      multi_said_at_ = expected.said_at;
       if (reply.text != "OK") wrong("I6: MULTI is answered with " + std::string(raw));
       return;
     case Kind::exec:

@@ -70,6 +70,7 @@ class ClientModel {
   void end_block(const resp::Value& reply);
   void close_block(Told told);
   [[nodiscard]] Told judge_error(const Expected& expected, const std::string& text);
+  void say_last_again(const Expected& expected, const std::string& text);
   void forget_pending();
   void wrong(const std::string& why);
 
@@ -85,6 +86,8 @@ class ClientModel {
   bool last_write_done_ = false;
   bool confirmed_ = false;
   std::string last_tag_;
+  std::string last_key_;
+  std::string last_news_;
   std::size_t said_ = 0;
   std::string outbox_;
   std::string inbox_;
@@ -92,6 +95,7 @@ class ClientModel {
   std::string db_ = "0";
   std::deque<Expected> expected_;
   bool multi_failed_ = false;
+  TimePoint multi_said_at_{};   // of the block that is being answered
   std::size_t block_left_ = 0;  // commands to be said before EXEC; the block is open on the client's side
   bool block_open_ = false;
   bool block_told_lost_ = false;      // a command of the block was answered as lost

@@ -18,9 +18,11 @@ constexpr Milliseconds promotion_max{100};
 constexpr int ready_trips = 16;
 /// How soon a proxy must have stopped sending to a master once a Sentinel that it can ask names another.
 constexpr Milliseconds knowledge_max{2500};
-/// How long a promotion may go unannounced and still be followed: 2 s, and what it takes to notice the end of
-/// them.
-constexpr Milliseconds provisional_max{4500};
+/// How long a proxy may go on with a promotion that nobody has announced, besides the 2 s that it is given:
+/// its clock ticks every 50 ms meanwhile.
+constexpr Milliseconds provisional_noticed{100};
+/// How old the last word of a leader may be when a proxy follows it: an answer that takes longer is missed.
+constexpr Milliseconds leader_heard{1000};
 /// What it may take besides until a client hears NOREPLICAS: it is said again every 100 ms, and behind
 /// others.
 constexpr Milliseconds replicas_noticed{1000};
@@ -85,13 +87,20 @@ void World::note_route(std::size_t proxy, const health::Route& route) {
        std::to_string(route.term) + ", which was that of " + resp::to_string(known->second));
 }
 
+/// Early promotion: whom a leader promotes is followed before any Sentinel names it, for as long as the
+/// leader is given to announce it. Both may have been hindered since the promotion, so that is counted from
+/// the moment when the proxy took that route; a leader must have been at it until shortly before.
+bool World::follows_promotion(std::size_t server, const health::Shard& shard) const {
+  if (!shard.provisional || !shard.route || shard.route->address != server_address(server)) return false;
+  const auto since = shard.route->since;
+  return now() - since < options_.health.promotion_confirm_max + provisional_noticed &&
+         promoting_at_[server] + leader_heard >= since;
+}
+
 /// Whether the proxy was free to learn, for long enough, that a server is no longer the master.
-void World::note_dispatch(HostId proxy, std::size_t server, std::string_view command) {
-  // Early promotion: who has just been promoted is followed before any Sentinel names it.
-  const auto just_promoted = [&](const Promotion& p) {
-    return p.server == server && now() - p.at < provisional_max;
-  };
-  if (std::any_of(promotions_.begin(), promotions_.end(), just_promoted)) return;
+void World::note_dispatch(HostId proxy, std::size_t server, const health::Topology& topology,
+                          std::string_view command) {
+  if (follows_promotion(server, topology.shards.front())) return;
   for (const auto& sentinel : sentinels_) {
     const std::size_t named = sentinel->named();
     if (!sentinel->alive() || sentinel->in_tilt() || named == server || !servers_[named]->serves()) continue;
@@ -104,6 +113,12 @@ void World::note_dispatch(HostId proxy, std::size_t server, std::string_view com
       return other->config_epoch() > sentinel->config_epoch();
     };
     if (std::any_of(sentinels_.begin(), sentinels_.end(), outranked)) continue;
+    // Two leaders of one epoch, one by an operator's order: the majority is right.
+    const auto outvotes = [&](const auto& other) {
+      return other->config_epoch() == sentinel->config_epoch() && other->named() == server;
+    };
+    const auto votes = std::count_if(sentinels_.begin(), sentinels_.end(), outvotes);
+    if (static_cast<std::size_t>(votes) > sentinels_.size() / 2) continue;
     if (now() - since > knowledge_max) {
       fail("I3: " + std::string(command) + " is sent to server " + std::to_string(server) +
            ", but sentinel " + std::to_string(sentinel->index()) + " has long named server " +
@@ -180,12 +195,37 @@ bool World::hold_is_over(HostId proxy) const {
 
 // --- At the end
 
+/// A failover that an operator ordered of one Sentinel, and that of a leader whom the others elected while
+/// they could not hear of it, may have the same epoch. In redis, too, they then name two masters for good,
+/// since nobody has the higher epoch. The operator gives them one when all else is at rest.
+void World::end_disagreement() {
+  SentinelNode* asked = nullptr;
+  bool disagree = false;
+  std::ptrdiff_t most = 0;
+  for (const auto& sentinel : sentinels_) {
+    if (!sentinel->alive() || sentinel->in_tilt() || sentinel->failover() != Failover::none) return;
+    if (sentinel->config_epoch() != sentinels_.front()->config_epoch()) return;
+    disagree = disagree || sentinel->named() != sentinels_.front()->named();
+    const auto same = std::count_if(sentinels_.begin(), sentinels_.end(),
+                                    [&](const auto& other) { return other->named() == sentinel->named(); });
+    if (same > most) asked = sentinel.get();
+    most = std::max(most, same);
+  }
+  if (!disagree || !asked->force_failover()) return;
+  trace("SENTINEL FAILOVER is said to sentinel " + std::to_string(asked->index()) +
+        ": two masters are named at one epoch");
+}
+
 void World::settle() {
   for (auto& client : clients_) client->quiet();
   const bool settled = run_until(now() + settle_max, [this] {
     const auto master = verified_master();
     // What went wrong last is noticed a little later.
-    if (!master || now() - mended_at_ < aftershock) return false;
+    if (now() - mended_at_ < aftershock) return false;
+    if (!master) {
+      end_disagreement();
+      return false;
+    }
     for (const auto& server : servers_) {
       const bool follows = server->index() == *master || (server->master() == *master && server->link_up());
       if (!server->alive() || !follows || server->loading()) return false;
@@ -196,6 +236,10 @@ void World::settle() {
              proxy->route()->address == server_address(*master);
     });
     return steady && std::all_of(clients_.begin(), clients_.end(), [](const auto& client) {
+             // A subscriber that was told MASTERDOWN asks again half a second later: until then it owes
+             // nothing either.
+             if (client->habit() == Habit::subscriber && !client->gone() && !client->subscribed())
+               return false;
              return client->gone() || client->owed_nothing() || client->habit() == Habit::popper;
            });
   });

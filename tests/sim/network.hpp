@@ -69,12 +69,17 @@ class Network {
   void end_process(HostId host);
 
   /// A message without a connection, for what servers and Sentinels say among themselves: in order for each
-  /// pair, lost in a cut.
+  /// pair, lost in a cut. `lost` is called when that happens, for those who would notice in the end.
+  template <typename Call, typename Lost>
+  void post(HostId from, HostId to, Call call, Lost lost) {
+    schedule_.at(next_post(from, to), [this, from, to, call = std::move(call), lost]() mutable {
+      if (!clear(from, to)) return lost();
+      run_at(to, std::move(call));
+    });
+  }
   template <typename Call>
   void post(HostId from, HostId to, Call call) {
-    schedule_.at(next_post(from, to), [this, from, to, call = std::move(call)]() mutable {
-      if (clear(from, to)) run_at(to, std::move(call));
-    });
+    post(from, to, std::move(call), [] {});
   }
 
   // What goes wrong.

@@ -62,6 +62,9 @@ Milliseconds World::ready_max(const Readiness& readiness) const {
 
 void World::watch() {
   if (network_.slowness() > 1) slow_until_ = now();
+  for (const auto& sentinel : sentinels_) {
+    if (const auto server = sentinel->promotes()) note_promoting(*server);
+  }
   const bool operator_looks = watches_++ % watches_per_look == 0;
   const auto master = verified_master();
   for (std::size_t i = 0; i < proxies_.size(); ++i) {

@@ -69,7 +69,8 @@ void RedisNode::cron() {
     if (master_ && !link_up_ && world_.now() - sync_asked_at_ >= sync_retry) ask_for_sync();
     if (!master_ || !link_up_) return;
     const RedisNode& from = world_.server(*master_);
-    if (from.feeding_ != fed_by_ || !world_.network().clear(host_, from.host())) link_up_ = false;
+    const bool broken = feed_lost_ || from.feeding_ != fed_by_ || !world_.network().clear(host_, from.host());
+    if (broken) link_up_ = false;
   });
 }
 
@@ -154,15 +155,23 @@ void RedisNode::on_sync_request(std::size_t replica, std::uint64_t link, std::si
   world_.network().post(host_, to.host(),
                         [&to, link, copy, fed = feeding_] { to.on_sync_begin(link, copy, fed); });
   for (std::size_t i = continues ? offset : data_.offset(); i < data_.offset(); ++i) {
-    world_.network().post(host_, to.host(),
-                          [&to, link, i, entry = data_.log()[i]] { to.on_log(link, i, entry); });
+    feed(to, link, i, data_.log()[i]);
   }
+}
+
+/// What is lost in a cut TCP would send again; here the replica finds out and continues from where it was. It
+/// must do so also when nothing comes behind what was lost.
+void RedisNode::feed(RedisNode& to, std::uint64_t link, std::size_t offset, const LogEntry& entry) {
+  world_.network().post(
+      host_, to.host(), [&to, link, offset, entry] { to.on_log(link, offset, entry); },
+      [&to, link] { to.feed_lost_ = to.feed_lost_ || link == to.link_; });
 }
 
 void RedisNode::on_sync_begin(std::uint64_t link, const std::shared_ptr<const RedisData>& copy,
                               std::uint64_t fed_by) {
   if (!alive_ || !master_ || link != link_) return;
   link_up_ = true;
+  feed_lost_ = false;
   fed_by_ = fed_by;
   if (copy) data_ = *copy;
   if (world_.options().min_replicas == 0) return;  // nobody counts acknowledgements
@@ -207,9 +216,7 @@ void RedisNode::on_log(std::uint64_t link, std::size_t offset, const LogEntry& e
   }
   data_.apply(entry);
   for (const auto& [replica, state] : replicas_) {
-    RedisNode& to = world_.server(replica);
-    world_.network().post(host_, to.host(),
-                          [&to, link = state.link, offset, entry] { to.on_log(link, offset, entry); });
+    feed(world_.server(replica), state.link, offset, entry);
   }
 }
 
@@ -217,9 +224,7 @@ void RedisNode::apply_and_replicate(LogEntry entry) {
   const std::size_t offset = data_.offset();
   data_.apply(entry);
   for (const auto& [replica, state] : replicas_) {
-    RedisNode& to = world_.server(replica);
-    world_.network().post(host_, to.host(),
-                          [&to, link = state.link, offset, entry] { to.on_log(link, offset, entry); });
+    feed(world_.server(replica), state.link, offset, entry);
   }
 }
 

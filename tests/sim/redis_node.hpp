@@ -80,6 +80,7 @@ class RedisNode {
   void drop_replicas();
   void on_acknowledged(std::size_t replica, std::uint64_t link);
   void look_at_replicas();
+  void feed(RedisNode& to, std::uint64_t link, std::size_t offset, const LogEntry& entry);
   void on_log(std::uint64_t link, std::size_t offset, const LogEntry& entry);
 
   World& world_;
@@ -95,6 +96,7 @@ class RedisNode {
   RedisData data_;
   std::optional<std::size_t> master_;
   bool link_up_ = false;
+  bool feed_lost_ = false;  // as a replica: something that was sent to it did not arrive
   TimePoint sync_asked_at_{};
   std::uint64_t link_ = 0;     // as a replica: the synchronisation at hand
   std::uint64_t feeding_ = 0;  // grows whenever all replicas of this server are dropped

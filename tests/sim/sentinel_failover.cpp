@@ -93,6 +93,7 @@ void SentinelNode::run_failover() {
       failover_ = Failover::wait_promotion;
       state_since_ = world_.now();
       announce_replica("+failover-state-wait-promotion", promoted_);
+      world_.note_promoting(promoted_);
       order(promoted_, std::nullopt);
       return;
     case Failover::wait_promotion:

@@ -53,6 +53,11 @@ class SentinelNode {
   [[nodiscard]] std::uint64_t config_epoch() const { return config_epoch_; }
   [[nodiscard]] std::uint64_t current_epoch() const { return current_epoch_; }
   [[nodiscard]] Failover failover() const { return failover_; }
+  /// The replica that it has told to become a master, and not heard of since.
+  [[nodiscard]] std::optional<std::size_t> promotes() const {
+    if (!alive_ || failover_ != Failover::wait_promotion) return std::nullopt;
+    return promoted_;
+  }
   [[nodiscard]] bool believes_down() const { return subjectively_down_ || objectively_down_; }
   /// Since when it has been there, known of the config-epoch that it has now, and been out of TILT.
   [[nodiscard]] TimePoint usable_since() const { return std::max(epoch_since_, tilt_until_); }

@@ -31,6 +31,7 @@ void World::build() {
   trace("seed " + std::to_string(seed_) + ": " + to_string(options_));
   for (std::size_t i = 0; i < options_.servers; ++i) {
     network_.add_host("server" + std::to_string(i));
+    promoting_at_.push_back({});
     server_addresses_.push_back({"10.0.0." + std::to_string(i + 1), redis_port, false});
   }
   for (std::size_t i = 0; i < options_.sentinels; ++i) {

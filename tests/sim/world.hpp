@@ -85,8 +85,11 @@ class World {
 
   // What is noted as it happens, and judged.
   void note_promotion(std::size_t server);
+  /// A leader is at it: it has told this replica to become a master, and has not heard yet that it is one.
+  void note_promoting(std::size_t server) { promoting_at_[server] = now(); }
   void note_route(std::size_t proxy, const health::Route& route);
-  void note_dispatch(HostId proxy, std::size_t server, std::string_view command);
+  void note_dispatch(HostId proxy, std::size_t server, const health::Topology& topology,
+                     std::string_view command);
   void note_disconnect(std::size_t client, HostId proxy, const std::string& what);
   /// Strict mode's lease, and the process that was verified: whether a command may begin to leave now.
   void check_authority(HostId proxy, std::size_t server, const health::Topology& topology);
@@ -135,7 +138,9 @@ class World {
   // judgement.cpp
   [[nodiscard]] bool nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const;
   void expect_dispatch(std::size_t index, std::size_t server);
+  [[nodiscard]] bool follows_promotion(std::size_t server, const health::Shard& shard) const;
   void settle();
+  void end_disagreement();
   void last_words();
   void judge();
   void judge_writes(const Ledger::Writes& writes);
@@ -166,6 +171,7 @@ class World {
   Counts counts_;
   std::vector<Mishap> mishaps_;
   std::vector<Promotion> promotions_;
+  std::vector<TimePoint> promoting_at_;            // by server: when a leader was last seen promoting it
   std::vector<TimePoint> erased_;                  // a master was restarted without its data
   std::map<std::uint64_t, resp::Address> routes_;  // by term
   std::vector<Readiness> readiness_;               // by proxy

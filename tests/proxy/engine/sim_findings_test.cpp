@@ -54,6 +54,32 @@ TEST_CASE("the rest of a frame leaves although the gate has closed, and nothing 
   CHECK(world.got(world.shared) == Strings{"GET b"});
 }
 
+TEST_CASE("what came of a reply while something before it was held leaves before the rest of it") {
+  ReadyWorld world(short_hold());
+  const ConnId client = world.client();
+  const std::string refusal = "-NOREPLICAS Not enough good replicas to write.\r\n";
+  world.feed(client, "SET a 1\r\nGET b\r\n");
+  REQUIRE(world.got(world.shared) == Strings{"SET a 1", "GET b"});
+  world.publish("a", 1, GroupState::suspect);
+  world.feed(world.shared, refusal + "$");
+  CHECK(world.take(client).empty());
+  SECTION("the hold time ends in the middle of it") {
+    world.pass(400ms);
+    CHECK(world.take(client) == refusal);
+    world.feed(world.shared, "1\r\n");
+    world.feed(world.shared, "b\r\n");
+    CHECK(world.take(client) == "$1\r\nb\r\n");
+  }
+  SECTION("the link is lost in the middle of it") {
+    world.pass(400ms);
+    CHECK(world.take(client) == refusal);
+    world.engine.on_error(world.shared, "reset", world.now);
+    world.turn();
+    CHECK(world.take(client) == master_down);
+    CHECK(world.io.at(client).open);
+  }
+}
+
 TEST_CASE("after MASTERDOWN a new command has the whole hold time") {
   ReadyWorld world(short_hold());
   const ConnId client = world.client();
@@ -87,7 +113,8 @@ TEST_CASE("an EXEC that is answered MASTERDOWN ends its block: what comes next i
   CHECK(world.got(world.shared) == Strings{"GET k"});
 }
 
-TEST_CASE("a block that has begun on the old master is said again whole, and not ended alone, on the new one") {
+TEST_CASE(
+    "a block that has begun on the old master is said again whole, and not ended alone, on the new one") {
   ReadyWorld world;
   const ConnId client = world.client();
   world.feed(client, "MULTI\r\nSET a 1\r\n");
