@@ -58,9 +58,8 @@ void Poller::repeat(int descriptor, engine::ConnId id, Interest now) {
   ::epoll_ctl(set_.native_handle(), EPOLL_CTL_MOD, descriptor, &event);  // which looks at it anew
 }
 
-std::size_t Poller::take(std::chrono::milliseconds patience) {
-  const int count = ::epoll_wait(set_.native_handle(), events_.data(), static_cast<int>(events_max),
-                                 static_cast<int>(patience.count()));
+std::size_t Poller::take() {
+  const int count = ::epoll_wait(set_.native_handle(), events_.data(), static_cast<int>(events_max), 0);
   return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 

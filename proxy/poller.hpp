@@ -10,7 +10,6 @@
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -38,12 +37,11 @@ class Poller {
   /// Reports once more what is ready and waited for, in a later dispatch.
   void repeat(int descriptor, engine::ConnId id, Interest now);
 
-  /// Calls `handler(const Ready&)` for all that is ready, events_max at most; when nothing is, it waits for
-  /// the first one as long as `patience`. A name may be that of a stream that was closed by an earlier call.
-  /// Returns how many there were.
+  /// Calls `handler(const Ready&)` for all that is ready, events_max at most, without waiting. A name may be
+  /// that of a stream that was closed by an earlier call. Returns how many there were.
   template <typename Handler>
-  std::size_t dispatch(std::chrono::milliseconds patience, Handler handler) {
-    const std::size_t count = take(patience);
+  std::size_t dispatch(Handler handler) {
+    const std::size_t count = take();
     for (std::size_t i = 0; i < count; ++i) handler(ready_at(i));
     return count;
   }
@@ -55,7 +53,7 @@ class Poller {
   /// As many as Asio's reactor takes in one round.
   static constexpr std::size_t events_max = 128;
 
-  std::size_t take(std::chrono::milliseconds patience);
+  std::size_t take();
   [[nodiscard]] Ready ready_at(std::size_t i) const;
 
   boost::asio::posix::stream_descriptor set_;

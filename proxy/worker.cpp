@@ -20,10 +20,6 @@ constexpr int handlers_per_turn_max = 256;
 /// Turns of streams alone, under load, before timers, messages and new clients are looked for: far less than
 /// a millisecond.
 constexpr int stream_turns_max = 8;
-/// A stream that is expected very soon is waited for alone so long: through the io_context its news costs two
-/// more system calls. Timers, messages and new clients are late by that at most.
-constexpr std::chrono::milliseconds streams_patience{1};
-constexpr std::chrono::milliseconds no_patience{0};
 /// An idle worker has a turn at least each pulse; when none came for standstill_min, it was not allowed to
 /// run.
 constexpr std::chrono::milliseconds pulse_interval{250};
@@ -100,14 +96,10 @@ void Worker::run() {
 }
 
 /// Waits for the first event, unless the Engine has more to do, then takes what else is ready: a fuller turn
-/// makes fuller writes. Under load the streams are looked at first, and waited for.
+/// makes fuller writes. Under load the streams are looked at first: some are ready at each look, and a round
+/// of Asio's costs two more system calls.
 void Worker::take_events() {
-  std::size_t ready = 0;
-  if (engine_has_more_) {
-    ready = take_streams(no_patience);
-  } else if (streams_busy_) {
-    ready = take_streams(streams_patience);
-  }
+  std::size_t ready = streams_busy_ || engine_has_more_ ? take_streams() : 0;
   if (ready != 0 && ++stream_turns_ < stream_turns_max) return;
   stream_turns_ = 0;
   poller_.wake();
@@ -117,18 +109,17 @@ void Worker::take_events() {
     return;
   }
   context_.run_one();
-  ready = take_streams(no_patience);
-  streams_busy_ = ready > 1 || (ready == 1 && now() - turn_ended_at_ < streams_patience);
+  ready = take_streams();
+  streams_busy_ = ready > 1;
 }
 
 /// Until none is ready any more. A stream that is ready alone has no company to wait for.
-std::size_t Worker::take_streams(std::chrono::milliseconds patience) {
+std::size_t Worker::take_streams() {
   std::size_t count = 0;
   std::size_t last = 0;
   do {
-    last = poller_.dispatch(patience, [this](const Poller::Ready& ready) { on_stream_ready(ready); });
+    last = poller_.dispatch([this](const Poller::Ready& ready) { on_stream_ready(ready); });
     count += last;
-    patience = no_patience;
   } while (last != 0 && count > 1 && count < streams_per_turn_max);
   return count;
 }

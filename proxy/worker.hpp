@@ -98,7 +98,7 @@ class Worker final : private engine::Io {
 
   void run();
   void take_events();
-  std::size_t take_streams(std::chrono::milliseconds patience);
+  std::size_t take_streams();
   void arm_tick();
   void arm_pulse();
   health::TimePoint now();
@@ -124,7 +124,7 @@ class Worker final : private engine::Io {
   boost::asio::steady_timer leave_timer_;
   Poller poller_;
   int stream_turns_ = 0;       // in a row, without a look at the io_context
-  bool streams_busy_ = false;  // the next ones can be expected very soon
+  bool streams_busy_ = false;  // several were ready at once
   bool engine_has_more_ = false;
   LeaveOrder leave_;                     // while leave_.done is set
   std::vector<engine::ConnId> leaving_;  // that are not closed yet
