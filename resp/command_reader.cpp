@@ -54,6 +54,16 @@ std::size_t plain_frame_bytes(std::string_view frames, const CommandLimits& limi
   return at == nullptr ? 0 : static_cast<std::size_t>(at - frames.data());
 }
 
+std::string_view plain_name(std::string_view frames) {
+  const char* const end = frames.data() + frames.size();
+  std::uint32_t count = 0;
+  const char* const arg = read_plain_count(frames.data(), end, count);
+  if (arg == nullptr || end - arg < 4 || arg[0] != '$' || arg[1] < '1' || arg[1] > '8') return {};
+  const auto size = static_cast<std::size_t>(arg[1] - '0');
+  if (arg[2] != '\r' || arg[3] != '\n' || static_cast<std::size_t>(end - arg) < 4 + size) return {};
+  return {arg + 4, size};
+}
+
 FrameRun plain_run(std::string_view unread, std::uint64_t name_word, std::size_t name_size,
                    std::uint32_t frames_max, std::size_t frame_bytes_max, const CommandLimits& limits) {
   FrameRun run;

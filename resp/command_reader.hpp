@@ -75,6 +75,10 @@ enum class LoginState : std::uint8_t { authenticated, required };
 /// bytes of all its arguments there. 0 for any other.
 [[nodiscard]] std::size_t plain_frame_bytes(std::string_view frames, const CommandLimits& limits);
 
+/// The command's name in the frame that `frames` begins with, when the frame begins plainly and the name has
+/// at most eight bytes: all that fit in a word. Empty for any other.
+[[nodiscard]] std::string_view plain_name(std::string_view frames);
+
 /// How many plain frames of one command stand in a row, and their size in bytes.
 struct FrameRun {
   std::uint32_t frames = 0;

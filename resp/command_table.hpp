@@ -211,6 +211,13 @@ class CommandTable {
     }
     return find(command);
   }
+  /// The spec of the command that begins with this one word, when the word is all of its name; nullptr for an
+  /// unknown command and for one with subcommands.
+  [[nodiscard]] const CommandSpec* find_word(std::string_view name) const {
+    const Slice word{0, static_cast<std::uint32_t>(name.size())};
+    const CommandSpec* const spec = find(CommandView(name.data(), &word, 1));
+    return spec != nullptr && spec->name_word != 0 ? spec : nullptr;
+  }
   /// By name: `get`, `CLIENT`, `client|setname`.
   [[nodiscard]] const CommandSpec* find(std::string_view name) const;
 

@@ -14,21 +14,33 @@ using health::TimePoint;
 /// Dispatches the run that the session's unread bytes begin with, be it of one command. False when there is
 /// none, or when anything but its replies must be thought of: then nothing was done, and handle() decides.
 bool Engine::pump_run(Session& session, TimePoint now) {
-  const resp::CommandSpec* const spec = session.last_command;
-  const bool plain = spec != nullptr && is_plainly_shared(*spec, session.mode) && !session.mode.silent() &&
-                     session.subscriber == nullptr && !session.mode.block_lost && !pause_.active() &&
-                     session.reader.at_frame_start() && gate_.verdict(now) == GateVerdict::dispatch;
-  BackendLink* const link = plain ? usual_link(session) : nullptr;
+  const bool nothing_special = session.mode.is_plain() && !session.mode.silent() &&
+                               !session.mode.block_lost && session.subscriber == nullptr &&
+                               !pause_.active() && session.reader.at_frame_start() &&
+                               gate_.verdict(now) == GateVerdict::dispatch;
+  if (!nothing_special) return false;
+  BackendLink* const link = usual_link(session);
   if (link == nullptr) return false;
   std::size_t most = std::min(options_.limits.pipeline_depth_max, session.window) - session.slots.size();
   // Who gets small replies from a link with large ones does not stand in line as long as it asks for few.
   if (link->weight.bytes() >= bulk_bytes_min)
     most = std::min<std::size_t>(most, window_min - session.in_flight);
   const std::string_view unread = session.in.unread();
-  const resp::FrameRun run =
-      resp::plain_run(unread, spec->name_word, spec->name.size(), static_cast<std::uint32_t>(most),
-                      reference_bytes_min, options_.limits.command);
+  const auto run_of = [&](const resp::CommandSpec* spec) {
+    if (spec == nullptr || !is_plainly_shared(*spec, session.mode)) return resp::FrameRun{};
+    return resp::plain_run(unread, spec->name_word, spec->name.size(), static_cast<std::uint32_t>(most),
+                           reference_bytes_min, options_.limits.command);
+  };
+  // Clients repeat themselves: the name is looked up when it is another one.
+  const resp::CommandSpec* spec = session.last_command;
+  resp::FrameRun run = run_of(spec);
+  if (run.frames == 0) {
+    const std::string_view name = resp::plain_name(unread);
+    spec = name.empty() ? nullptr : table_->find_word(name);
+    run = run_of(spec);
+  }
   if (run.frames == 0) return false;
+  session.last_command = spec;
   Request* request = slab_.take();
   request->session = &session;
   request->commands = run.frames;

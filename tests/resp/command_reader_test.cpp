@@ -256,3 +256,15 @@ TEST_CASE("a run is of plain frames of one name", "[command_reader]") {
   CHECK(run("") == Found{0, 0});
   CHECK(plain_run(get("GET", "a"), 0, 0, 100, 1000, limits).frames == 0);
 }
+
+TEST_CASE("the name of a plain frame", "[command_reader]") {
+  CHECK(plain_name(ping) == "PING");
+  CHECK(plain_name("*2\r\n$3\r\nGET") == "GET");
+  CHECK(plain_name("*3\r\n$8\r\nGETRANGE\r\n$1\r\n") == "GETRANGE");
+  for (const std::string& other :
+       {""s, "*"s, "PING\r\n"s, "*0\r\n$4\r\nPING\r\n"s, "*1\r\n$0\r\n\r\n"s, "*1\r\n$9\r\nSUBSCRIBE\r\n"s,
+        "*1\r\n$10\r\nPSUBSCRIBE\r\n"s, "*1\r\n$4\r\nPIN"s, "*1\r\n$4\r"s, "*1\r\n+4\r\nPING\r\n"s}) {
+    CAPTURE(other);
+    CHECK(plain_name(other).empty());
+  }
+}

@@ -113,6 +113,16 @@ TEST_CASE("table: containers and subcommands") {
   }
 }
 
+TEST_CASE("table: a command of one word") {
+  const auto table = CommandTable::built_in();
+  REQUIRE(table->find_word("GeT") != nullptr);
+  CHECK(table->find_word("GeT") == table->find("get"));
+  for (const char* other : {"", "nosuch", "config", "config|set", "client|setname", "object"}) {
+    CAPTURE(other);
+    CHECK(table->find_word(other) == nullptr);
+  }
+}
+
 TEST_CASE("table: what is not there is not found") {
   const auto table = CommandTable::built_in();
   CHECK(table->find(CommandView()) == nullptr);
