@@ -65,7 +65,7 @@ std::string_view plain_name(std::string_view frames) {
 }
 
 FrameRun plain_run(std::string_view unread, std::uint64_t name_word, std::size_t name_size,
-                   std::uint32_t frames_max, std::size_t frame_bytes_max, const CommandLimits& limits) {
+                   std::uint32_t frames_max, std::size_t size_max, const CommandLimits& limits) {
   FrameRun run;
   if (name_word == 0) return run;
   const char* const base = unread.data();
@@ -86,7 +86,7 @@ FrameRun plain_run(std::string_view unread, std::uint64_t name_word, std::size_t
       head_args = count;
     }
     at = skip_plain_args(at, end, count - 1, limits);
-    if (at == nullptr || static_cast<std::size_t>(at - frame) >= frame_bytes_max) break;
+    if (at == nullptr || static_cast<std::size_t>(at - frame) >= size_max) break;
     frame = at;
     run.bytes = static_cast<std::size_t>(at - base);
   }

@@ -84,12 +84,11 @@ struct FrameRun {
   std::uint32_t frames = 0;
   std::size_t bytes = 0;
 };
-/// The run at the beginning of `unread` of plain frames, none of them of `frame_bytes_max` or more, whose
+/// The run at the beginning of `unread` of plain frames, none of them of `size_max` bytes or more, whose
 /// command is the one with this `name_word` (see CommandSpec) of `name_size` bytes. It ends after
 /// `frames_max`.
 [[nodiscard]] FrameRun plain_run(std::string_view unread, std::uint64_t name_word, std::size_t name_size,
-                                 std::uint32_t frames_max, std::size_t frame_bytes_max,
-                                 const CommandLimits& limits);
+                                 std::uint32_t frames_max, std::size_t size_max, const CommandLimits& limits);
 
 class CommandReader {
  public:
