@@ -246,7 +246,10 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
   if (begins("MASTERDOWN fairlead")) {
     world_.count().master_down += 1;
     block_excused_ = block_excused_ || block;
-    world_.check_hold_over(proxy_, expected.said_at);
+    // A block has waited since its MULTI: what is said in it later waits no longer than that.
+    const bool waited_before = block && !multi_failed_;
+    world_.check_hold_over(proxy_,
+                           waited_before ? std::min(expected.said_at, multi_said_at_) : expected.said_at);
     return Told::not_done;
   }
   if (begins("NOREPLICAS")) {

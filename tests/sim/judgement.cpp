@@ -178,8 +178,20 @@ void World::note_no_replicas(HostId host, TimePoint said_at) {
     if (proxy->host() != host || !proxy->route()) continue;
     const auto since = std::max(said_at, proxy->route()->since);
     const auto most = engine::route_fresh_max + options_.engine.limits.hold_max + replicas_noticed;
-    if (now() - since > most) fail("a client waits for replicas of a master that has long been the route");
+    // A server that is stopped says so when it goes on.
+    if (now() - since - stopped_since(since) > most)
+      fail("a client waits for replicas of a master that has long been the route");
   }
+}
+
+/// For how long since then a machine was stopped.
+health::Duration World::stopped_since(TimePoint since) const {
+  health::Duration sum{};
+  for (const Mishap& mishap : mishaps_) {
+    if (!mishap.what.ends_with("is stopped")) continue;
+    sum += std::max(health::Duration{}, std::min(mishap.end, now()) - std::max(mishap.begin, since));
+  }
+  return sum;
 }
 
 bool World::hold_is_over(HostId proxy) const {

@@ -238,9 +238,10 @@ void WorkerModel::check_dispatch(Stream& stream, std::string_view bytes) {
     const bool began_before = first && in_frame;
     first = false;
     if (is_harmless(command)) continue;
+    if (began_before) continue;
     world_.note_dispatch(host_, stream.server, *topology_, command);
-    if (!began_before) world_.check_authority(host_, stream.server, *topology_);
-    if (state != GroupState::steady && !began_before) {
+    world_.check_authority(host_, stream.server, *topology_);
+    if (state != GroupState::steady) {
       world_.fail("I3: " + std::string(command) + " is dispatched while the state is " +
                   health::to_string(state));
     }

@@ -98,6 +98,7 @@ class World {
   /// A client is told NOREPLICAS: only a fresh route's replicas may have been waited for.
   void note_no_replicas(HostId proxy, TimePoint said_at);
   /// A worker of the proxy may have given up waiting for a master lately.
+  [[nodiscard]] health::Duration stopped_since(TimePoint since) const;
   [[nodiscard]] bool hold_is_over(HostId proxy) const;
   void note_mishap(Milliseconds length, std::string what);
 
