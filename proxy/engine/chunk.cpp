@@ -67,7 +67,8 @@ void ChunkPool::give_back(Chunk* chunk) {
   free_[chunk->size_class] = chunk;
 }
 
-/// The one given back last that fits without waste: its bytes are the likeliest to be in a cache still.
+/// The one given back last that is used for at least two thirds of its capacity: its bytes are the likeliest
+/// to be in a cache still.
 Chunk* ChunkPool::take_large(std::size_t capacity) {
   for (auto at = free_large_.rbegin(); at != free_large_.rend(); ++at) {
     Chunk* const chunk = *at;

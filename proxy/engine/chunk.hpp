@@ -51,7 +51,7 @@ class ChunkPool {
   static constexpr std::size_t medium_bytes = 16384 - sizeof(Chunk);
   static constexpr std::size_t large_bytes = 65536 - sizeof(Chunk);
   static constexpr std::uint64_t retained_bytes_max = 16ULL << 20;
-  /// A kept large chunk serves again for at least two thirds of its capacity.
+  /// Large chunks kept at most, whatever their sizes: a search among them stays short.
   static constexpr std::size_t large_kept_max = 64;
 
  private:
