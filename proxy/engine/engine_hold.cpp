@@ -21,6 +21,11 @@ void Engine::hold_request(Request* request) {
   --session.in_flight;
   ++session.held;
   hold(session);
+  if (held_too_long(session)) {
+    // The gate was open for too short a time, as before: the wait goes on, and is over.
+    give_up_hold(session);
+    make_runnable(session);
+  }
   update_reading(session);
 }
 
@@ -43,14 +48,15 @@ bool Engine::awaits_later_answers(const Session& session) {
   return false;
 }
 
-/// Sends what is held, in the client's order, on the route of now. False when some of it must wait on.
+/// Sends what is held, in the client's order, on the route of now, however long it has waited for one. False
+/// when some of it must wait on.
 bool Engine::dispatch_held(Session& session, TimePoint now) {
   const GateVerdict verdict = gate_.verdict(now);
-  if (verdict == GateVerdict::fail || held_too_long(session)) {
+  if (verdict == GateVerdict::fail || (verdict == GateVerdict::hold && held_too_long(session))) {
     fail_held(session);
     return true;
   }
-  if (verdict != GateVerdict::dispatch) {
+  if (verdict == GateVerdict::hold) {
     hold(session);
     return false;
   }

@@ -280,6 +280,35 @@ TEST_CASE("a gate that opens and closes without an answer does not hold for ever
   CHECK(world.engine.stats().master_down == 1);
 }
 
+TEST_CASE("a wait goes on through a gate that opens for a moment, and ends at a master however long it was") {
+  World world;
+  world.publish("a", 1, health::GroupState::suspect);
+  const ConnId client = world.client();
+  world.feed(client, "SET a 1\r\n");
+  world.pass(6000ms);
+  world.publish("a");
+  REQUIRE(world.io.links.size() == 1);
+  world.engine.on_connect_failed(world.io.links[0], "Connection refused", world.now);
+  world.turn();
+  world.pass(5000ms);
+  CHECK(world.take(client).empty());
+  world.confirm("a");
+  REQUIRE(world.io.links.size() == 2);
+  SECTION("the master is there") {
+    CHECK(world.got(world.log_in()) == Strings{"SET a 1"});
+    CHECK(world.engine.stats().master_down == 0);
+  }
+  SECTION("it is not: nobody waits any longer") {
+    world.engine.on_connect_failed(world.io.links[1], "Connection refused", world.now);
+    world.turn();
+    CHECK(world.take(client) == master_down);
+    world.feed(client, "SET b 1\r\n");  // which has its own hold time
+    CHECK(world.take(client).empty());
+    world.confirm("a");
+    CHECK(world.got(world.log_in()) == Strings{"SET b 1"});
+  }
+}
+
 TEST_CASE("a published suspicion holds at once") {
   ReadyWorld world;
   world.publish("a", 1, health::GroupState::suspect);
