@@ -53,11 +53,6 @@ int Poller::change(int descriptor, engine::ConnId id, Interest& now, Interest wa
   return 0;
 }
 
-void Poller::repeat(int descriptor, engine::ConnId id, Interest now) {
-  epoll_event event = event_of(id, now);
-  ::epoll_ctl(set_.native_handle(), EPOLL_CTL_MOD, descriptor, &event);  // which looks at it anew
-}
-
 std::size_t Poller::take() {
   const int count = ::epoll_wait(set_.native_handle(), events_.data(), static_cast<int>(events_max), 0);
   return count > 0 ? static_cast<std::size_t>(count) : 0;

@@ -1,6 +1,6 @@
 // Which streams of a worker are ready: one edge-triggered epoll set, itself one descriptor of the worker's
 // io_context. Asio's reactor wants each wait armed anew, which is a system call for every request; a stream
-// stays in this set, and each arrival is reported once: who does not read to the end asks for a repetition.
+// stays in this set, and each arrival is reported once: who does not read to the end must remember that.
 //
 // Owned by the Worker; lives on its thread. Never owns a descriptor but the set's own.
 #pragma once
@@ -34,16 +34,14 @@ class Poller {
   /// Changes what is waited for from `now` to `wanted`; what is ready already is reported. Returns 0, or the
   /// number of the error when the system has no room for one more descriptor; then `now` is as before.
   [[nodiscard]] int change(int descriptor, engine::ConnId id, Interest& now, Interest wanted);
-  /// Reports once more what is ready and waited for, in a later dispatch.
-  void repeat(int descriptor, engine::ConnId id, Interest now);
-
   /// Calls `handler(const Ready&)` for all that is ready, events_max at most, without waiting. A name may be
-  /// that of a stream that was closed by an earlier call. Returns how many there were.
+  /// that of a stream that was closed by an earlier call. Returns for how many it found something to do.
   template <typename Handler>
   std::size_t dispatch(Handler handler) {
+    std::size_t done = 0;
     const std::size_t count = take();
-    for (std::size_t i = 0; i < count; ++i) handler(ready_at(i));
-    return count;
+    for (std::size_t i = 0; i < count; ++i) done += handler(ready_at(i)) ? 1U : 0U;
+    return done;
   }
 
   /// Has the io_context wake up when a stream is ready.

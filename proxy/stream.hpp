@@ -27,7 +27,9 @@ struct Stream {
   ResetOnClose reset = ResetOnClose::no;
   bool connecting = false;
   bool wants_to_write = false;
-  bool unread = false;  // something was reported, and not read to the end
+  bool unread = false;   // something was reported, and not read to the end
+  bool in_line = false;  // ... and is read in its turn
+  bool ended = false;    // behind what can be read comes the end, of which nothing is told again
 };
 
 }  // namespace fairlead::proxy

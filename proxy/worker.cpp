@@ -99,7 +99,9 @@ void Worker::run() {
 /// makes fuller writes. Under load the streams are looked at first: some are ready at each look, and a round
 /// of Asio's costs two more system calls.
 void Worker::take_events() {
-  std::size_t ready = streams_busy_ || engine_has_more_ ? take_streams() : 0;
+  received_in_turn_ = 0;
+  const bool look = streams_busy_ || engine_has_more_ || !unread_.empty();
+  std::size_t ready = look ? take_streams() : 0;
   if (ready != 0 && ++stream_turns_ < stream_turns_max) return;
   stream_turns_ = 0;
   poller_.wake();
@@ -113,15 +115,15 @@ void Worker::take_events() {
   streams_busy_ = ready > 1;
 }
 
-/// Until none is ready any more. A stream that is ready alone has no company to wait for.
+/// Until none is ready any more, then those in line. A stream that is ready alone has no company to wait for.
 std::size_t Worker::take_streams() {
   std::size_t count = 0;
   std::size_t last = 0;
   do {
-    last = poller_.dispatch([this](const Poller::Ready& ready) { on_stream_ready(ready); });
+    last = poller_.dispatch([this](const Poller::Ready& ready) { return on_stream_ready(ready); });
     count += last;
   } while (last != 0 && count > 1 && count < streams_per_turn_max);
-  return count;
+  return count + take_unread();
 }
 
 health::TimePoint Worker::now() {

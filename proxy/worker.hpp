@@ -13,6 +13,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/circular_buffer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -107,8 +108,10 @@ class Worker final : private engine::Io {
   Stream& add_stream(engine::ConnId id, int descriptor);
   Stream* find(engine::ConnId id);
   [[nodiscard]] int wait_for(Stream& stream, Poller::Interest wanted);
-  void on_stream_ready(const Poller::Ready& ready);
-  void receive(const Poller::Ready& ready);
+  bool on_stream_ready(const Poller::Ready& ready);
+  void receive(engine::ConnId id);
+  void read_later(Stream& stream);
+  std::size_t take_unread();
   void resolve(engine::ConnId id, const resp::Address& address);
   void connect_to(engine::ConnId id, const boost::asio::generic::stream_protocol::endpoint& endpoint);
   void connect_failed(engine::ConnId id, std::string why);
@@ -126,6 +129,8 @@ class Worker final : private engine::Io {
   int stream_turns_ = 0;       // in a row, without a look at the io_context
   bool streams_busy_ = false;  // several were ready at once
   bool engine_has_more_ = false;
+  boost::circular_buffer<engine::ConnId> unread_;  // in line; some may have been closed since
+  std::size_t received_in_turn_ = 0;
   LeaveOrder leave_;                     // while leave_.done is set
   std::vector<engine::ConnId> leaving_;  // that are not closed yet
   std::uint32_t leaving_count_ = 0;

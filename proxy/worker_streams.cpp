@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cerrno>
@@ -22,8 +23,8 @@ using engine::Side;
 
 namespace {
 
-/// Reads in a row from one socket that keeps filling the buffer, before others have their turn.
-constexpr int reads_in_a_row_max = 4;
+/// What is received in a turn before those whose sockets keep filling the buffer wait for the next one.
+constexpr std::size_t bytes_per_turn = 128 * 1024;
 
 }  // namespace
 
@@ -85,9 +86,7 @@ void Worker::set_reading(ConnId id, engine::Reading reading) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   stream->reading = reading;
-  if (reading == engine::Reading::on && std::exchange(stream->unread, false)) {
-    poller_.repeat(stream->descriptor, id, stream->waited_for);
-  }
+  if (stream->unread) read_later(*stream);
 }
 
 void Worker::wait_writable(ConnId id) {
@@ -97,59 +96,79 @@ void Worker::wait_writable(ConnId id) {
   (void)wait_for(*stream, Poller::Interest::read_and_write);  // it is in the set, so there is room for it
 }
 
-void Worker::on_stream_ready(const Poller::Ready& ready) {
+/// Whether there was something to do.
+bool Worker::on_stream_ready(const Poller::Ready& ready) {
   Stream* stream = find(ready.id);
-  if (stream == nullptr) return;  // closed in this round
-  if (stream->connecting) return on_connect_ready(*stream);
+  if (stream == nullptr) return false;  // closed in this round
+  if (stream->connecting) {
+    on_connect_ready(*stream);
+    return true;
+  }
+  bool done = false;
   if (ready.writable && stream->wants_to_write) {
     stream->wants_to_write = false;
     engine_.on_writable(ready.id, now());
+    done = true;
     stream = find(ready.id);
-    if (stream == nullptr) return;
+    if (stream == nullptr) return true;
     if (!stream->wants_to_write) (void)wait_for(*stream, Poller::Interest::read);
   }
-  if (!ready.readable) return;
-  if (stream->reading == engine::Reading::on) {
-    receive(ready);
-  } else {
+  if (!ready.readable) return done;
+  stream->ended = stream->ended || ready.ended;
+  if (stream->in_line) return done;
+  if (stream->reading == engine::Reading::off) {
     stream->unread = true;
+    return done;
   }
+  receive(ready.id);
+  return true;
 }
 
-/// Reads to the end, or notes that it did not.
-void Worker::receive(const Poller::Ready& ready) {
-  const ConnId id = ready.id;
-  std::size_t received = 0;
-  for (int i = 0; i < reads_in_a_row_max; ++i) {
+/// Its turn to be read comes; while the Engine does not want to read it, it is only noted.
+void Worker::read_later(Stream& stream) {
+  stream.unread = true;
+  if (stream.in_line || stream.reading == engine::Reading::off) return;
+  stream.in_line = true;
+  if (unread_.full()) unread_.set_capacity(std::max<std::size_t>(16, 2 * unread_.capacity()));
+  unread_.push_back(stream.id);
+}
+
+/// Large values take their turns in pieces: what is small and arrives meanwhile need not wait for them.
+std::size_t Worker::take_unread() {
+  std::size_t count = 0;
+  while (!unread_.empty() && received_in_turn_ < bytes_per_turn) {
+    const ConnId id = unread_.front();
+    unread_.pop_front();
+    Stream* stream = find(id);
+    if (stream == nullptr) continue;
+    stream->in_line = false;
+    if (stream->reading == engine::Reading::off) continue;
+    stream->unread = false;
+    receive(id);
+    ++count;
+  }
+  return count;
+}
+
+/// Reads what fits at once. What is left has another turn.
+void Worker::receive(ConnId id) {
+  while (true) {
     const engine::MutableBytes space = engine_.read_space(id);
-    const ssize_t size = ::recv(find(id)->descriptor, space.data, space.size, MSG_DONTWAIT);
+    Stream* stream = find(id);
+    const ssize_t size = ::recv(stream->descriptor, space.data, space.size, MSG_DONTWAIT);
     if (size > 0) {
-      engine_.on_bytes(id, static_cast<std::size_t>(size), now());
       // A read that does not fill the space took all there was.
-      if (static_cast<std::size_t>(size) < space.size && !ready.ended) return;
-      // The Engine may have closed the stream, or stopped reading, because of what was just read.
-      Stream* stream = find(id);
-      if (stream == nullptr) return;
-      if (stream->reading == engine::Reading::off) {
-        stream->unread = true;
-        return;
-      }
-      received += static_cast<std::size_t>(size);
-      const bool whole_frame = id.side == Side::backend || space.size > engine::read_ahead_bytes;
-      if (!whole_frame && received >= engine::read_ahead_bytes) break;
-    } else if (size == 0) {
-      engine_.on_end_of_file(id, now());
-      return;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
-    } else if (errno != EINTR) {
-      engine_.on_error(id, std::strerror(errno), now());
+      const bool more = static_cast<std::size_t>(size) == space.size || stream->ended;
+      received_in_turn_ += static_cast<std::size_t>(size);
+      engine_.on_bytes(id, static_cast<std::size_t>(size), now());
+      stream = find(id);  // the Engine may have closed it because of what was just read
+      if (more && stream != nullptr) read_later(*stream);
       return;
     }
+    if (size == 0) return engine_.on_end_of_file(id, now());
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+    if (errno != EINTR) return engine_.on_error(id, std::strerror(errno), now());
   }
-  // Now others have their turn.
-  const Stream* stream = find(id);
-  poller_.repeat(stream->descriptor, id, stream->waited_for);
 }
 
 engine::WriteResult Worker::write(ConnId id, std::span<const engine::ConstBytes> buffers) {
