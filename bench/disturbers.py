@@ -47,13 +47,22 @@ def slow_reader(port):
 
 def large_values(port):
     """Fetches 512 KiB values in a loop over several connections."""
+    return ask_in_a_loop(port, encode("GET", "disturb:large"), len(b"$%d\r\n" % LARGE_BYTES) + LARGE_BYTES + 2)
+
+
+def large_writes(port):
+    """Sets 512 KiB values in a loop over several connections."""
+    return ask_in_a_loop(port, encode("SET", "disturb:set", b"s" * LARGE_BYTES), len(b"+OK\r\n"))
+
+
+def ask_in_a_loop(port, request, frame):
+    """The next request of each connection follows the reply, of `frame` bytes."""
     buffer = bytearray(1 << 20)
-    frame = len(b"$%d\r\n" % LARGE_BYTES) + LARGE_BYTES + 2
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         left = {}
         for _ in range(LARGE_CONNECTIONS):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            client.sendall(encode("GET", "disturb:large"))
+            client.sendall(request)
             left[client] = frame
             selector.register(client, selectors.EVENT_READ)
         while True:
@@ -64,7 +73,7 @@ def large_values(port):
                     raise SystemExit("a connection of the disturber was closed")
                 left[client] -= received
                 if left[client] == 0:
-                    client.sendall(encode("GET", "disturb:large"))
+                    client.sendall(request)
                     left[client] = frame
             yield
 
@@ -112,8 +121,8 @@ def flood(port):
             yield
 
 
-KINDS = {"slow-reader": slow_reader, "512-kib-values": large_values, "8-mib-values": huge_values, "blpop": blocked,
-         "slow-script": slow_script, "pipelines-of-1000": flood}
+KINDS = {"slow-reader": slow_reader, "512-kib-values": large_values, "512-kib-writes": large_writes,
+         "8-mib-values": huge_values, "blpop": blocked, "slow-script": slow_script, "pipelines-of-1000": flood}
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ NOTES = {
     ALONE: "nobody else",
     "slow-reader": "another asks for 200 x 512 KiB and reads a byte every 10 ms",
     "512-kib-values": "others, over 4 connections, fetch 512 KiB values in a loop",
+    "512-kib-writes": "others, over 4 connections, set 512 KiB values in a loop",
     "8-mib-values": "another fetches 8 MiB values in a loop",
     "blpop": "another sits in BLPOP",
     "slow-script": "another runs a Lua script of some milliseconds ten times a second; Redis does nothing else meanwhile, so the "

@@ -30,6 +30,7 @@ struct Stream {
   bool unread = false;   // something was reported, and not read to the end
   bool in_line = false;  // ... and is read in its turn
   bool ended = false;    // behind what can be read comes the end, of which nothing is told again
+  bool large = false;    // filled a large buffer when it was last read
 };
 
 }  // namespace fairlead::proxy

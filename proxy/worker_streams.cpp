@@ -23,7 +23,7 @@ using engine::Side;
 
 namespace {
 
-/// What is received in a turn before those whose sockets keep filling the buffer wait for the next one.
+/// What is received in a turn before streams that bring large values wait for the next one.
 constexpr std::size_t bytes_per_turn = 128 * 1024;
 
 }  // namespace
@@ -116,8 +116,9 @@ bool Worker::on_stream_ready(const Poller::Ready& ready) {
   if (!ready.readable) return done;
   stream->ended = stream->ended || ready.ended;
   if (stream->in_line) return done;
-  if (stream->reading == engine::Reading::off) {
-    stream->unread = true;
+  const bool waits = stream->large && received_in_turn_ >= bytes_per_turn;
+  if (waits || stream->reading == engine::Reading::off) {
+    read_later(*stream);
     return done;
   }
   receive(ready.id);
@@ -154,11 +155,14 @@ std::size_t Worker::take_unread() {
 void Worker::receive(ConnId id) {
   while (true) {
     const engine::MutableBytes space = engine_.read_space(id);
+    const std::size_t wanted = std::min(space.size, bytes_per_turn);
     Stream* stream = find(id);
-    const ssize_t size = ::recv(stream->descriptor, space.data, space.size, MSG_DONTWAIT);
+    const ssize_t size = ::recv(stream->descriptor, space.data, wanted, MSG_DONTWAIT);
     if (size > 0) {
       // A read that does not fill the space took all there was.
-      const bool more = static_cast<std::size_t>(size) == space.size || stream->ended;
+      const bool filled = static_cast<std::size_t>(size) == wanted;
+      const bool more = filled || stream->ended;
+      stream->large = filled && wanted > engine::read_ahead_bytes;
       received_in_turn_ += static_cast<std::size_t>(size);
       engine_.on_bytes(id, static_cast<std::size_t>(size), now());
       stream = find(id);  // the Engine may have closed it because of what was just read
