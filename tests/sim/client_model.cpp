@@ -266,7 +266,7 @@ Told ClientModel::judge_error(const Expected& expected, const std::string& text)
     block_told_lost_ = true;
     // Its MULTI had waited too long, and was answered OK: an error would say that no block is open.
     const bool waited = world_.now() - multi_said_at_ >= world_.options().engine.limits.hold_max;
-    block_excused_ = block_excused_ || waited || world_.hold_is_over(proxy_);
+    block_excused_ = block_excused_ || waited || world_.hold_is_over(proxy_, multi_said_at_);
   }
   if (block && (begins("EXECABORT") || begins("ERR fairlead: the connection to the master was lost"))) {
     return Told::not_done;

@@ -26,6 +26,8 @@ constexpr Milliseconds leader_heard{1000};
 /// What it may take besides until a client hears NOREPLICAS: it is said again every 100 ms, and behind
 /// others.
 constexpr Milliseconds replicas_noticed{1000};
+/// What a proxy said before it was killed has reached its client by then.
+constexpr Milliseconds last_word_arrives{2000};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
 constexpr Milliseconds last_words_max{6000};
@@ -167,7 +169,7 @@ void World::note_disconnect(std::size_t client, HostId proxy, const std::string&
 }
 
 void World::check_hold_over(HostId proxy, TimePoint said_at) {
-  if (now() - said_at >= options_.engine.limits.hold_max || hold_is_over(proxy)) return;
+  if (now() - said_at >= options_.engine.limits.hold_max || hold_is_over(proxy, said_at)) return;
   fail("I6: MASTERDOWN before the hold time is over");
 }
 
@@ -194,7 +196,10 @@ health::Duration World::stopped_since(TimePoint since) const {
   return sum;
 }
 
-bool World::hold_is_over(HostId proxy) const {
+bool World::hold_is_over(HostId proxy, TimePoint said_at) const {
+  const auto killed = gave_up_and_killed_.find(proxy);
+  const bool by_the_killed = killed != gave_up_and_killed_.end() && said_at <= killed->second;
+  if (by_the_killed && now() - killed->second <= last_word_arrives) return true;
   const auto hold = options_.engine.limits.hold_max;
   for (const auto& model : proxies_) {
     if (model->host() != proxy) continue;

@@ -69,6 +69,7 @@ void World::kill_proxy(std::size_t index, Milliseconds away) {
   ProxyModel& proxy = *proxies_[index];
   ++counts_.proxy_restarts;
   note_proxy(proxy);
+  if (hold_is_over(proxy.host(), now())) gave_up_and_killed_[proxy.host()] = now();
   for (std::size_t i = index; i < clients_.size(); i += proxies_.size()) orphans_.insert(i);
   network_.stop_listening(proxy.host());
   network_.end_process(proxy.host());

@@ -97,9 +97,10 @@ class World {
   void check_hold_over(HostId proxy, TimePoint said_at);
   /// A client is told NOREPLICAS: only a fresh route's replicas may have been waited for.
   void note_no_replicas(HostId proxy, TimePoint said_at);
-  /// A worker of the proxy may have given up waiting for a master lately.
   [[nodiscard]] health::Duration stopped_since(TimePoint since) const;
-  [[nodiscard]] bool hold_is_over(HostId proxy) const;
+  /// A worker of the proxy may have given up waiting for a master lately, so that what was said at `said_at`
+  /// may have been answered MASTERDOWN: one of the process of now, or of the one that was killed since.
+  [[nodiscard]] bool hold_is_over(HostId proxy, TimePoint said_at) const;
   void note_mishap(Milliseconds length, std::string what);
 
  private:
@@ -162,7 +163,8 @@ class World {
   std::vector<std::unique_ptr<ProxyModel>> proxies_;
   std::vector<std::unique_ptr<ProxyModel>> ended_proxies_;  // something may still be scheduled for them
   std::vector<std::optional<health::Remembered>> memories_;
-  std::set<std::size_t> orphans_;  // clients whose proxy was killed
+  std::set<std::size_t> orphans_;                   // clients whose proxy was killed
+  std::map<HostId, TimePoint> gave_up_and_killed_;  // when a proxy was, whose hold time was over
   std::vector<std::unique_ptr<ClientModel>> clients_;
   HostId client_host_ = 0;
   std::uint64_t client_ids_ = 0;
