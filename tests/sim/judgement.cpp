@@ -82,11 +82,25 @@ void World::expect_dispatch(std::size_t index, std::size_t server) {
   });
 }
 
+/// An operator's failover, and one that the other Sentinels held while they could not hear of it. Redis has
+/// two masters of one epoch then. A proxy that goes from one to the other counts its term on, so from now on
+/// it may be ahead of another proxy's.
+bool World::promoted_twice() const {
+  return std::any_of(promoted_of_.begin(), promoted_of_.end(),
+                     [](const auto& entry) { return entry.second.size() > 1; });
+}
+
 void World::note_route(std::size_t proxy, const health::Route& route) {
-  const auto [known, is_new] = routes_.try_emplace(route.term, route.address);
-  if (known->second == route.address) return;
-  fail("I1: proxy " + std::to_string(proxy) + " routes to " + resp::to_string(route.address) + " at term " +
-       std::to_string(route.term) + ", which was that of " + resp::to_string(known->second));
+  std::vector<Bearer>& bearers = routes_[route.term];
+  bool known = false;
+  for (const Bearer& other : bearers) {
+    known = known || (other.proxy == proxy && other.address == route.address);
+    if (other.address == route.address) continue;
+    if (other.proxy != proxy && promoted_twice()) continue;
+    fail("I1: proxy " + std::to_string(proxy) + " routes to " + resp::to_string(route.address) + " at term " +
+         std::to_string(route.term) + ", which was that of " + resp::to_string(other.address));
+  }
+  if (!known) bearers.push_back({proxy, route.address});
 }
 
 /// Early promotion: whom a leader promotes is followed before any Sentinel names it, for as long as the

@@ -94,6 +94,7 @@ void SentinelNode::run_failover() {
       state_since_ = world_.now();
       announce_replica("+failover-state-wait-promotion", promoted_);
       world_.note_promoting(promoted_);
+      world_.note_order(failover_epoch_, promoted_);
       order(promoted_, std::nullopt);
       return;
     case Failover::wait_promotion:

@@ -169,6 +169,7 @@ void WorkerModel::publish(health::TopologyPtr topology) {
                           steady_route_->run_id == shard.route->run_id;
   if (steady && !same_route) ++route_;
   if (steady) steady_route_ = shard.route;
+  if (is_closed_for(world_.options().engine.limits.hold_max, world_.now())) long_closed_until_ = world_.now();
   in_topology_ = true;
   doubted_in_topology_ = false;
   const health::TopologyPtr older = std::exchange(topology_, topology);
@@ -176,21 +177,23 @@ void WorkerModel::publish(health::TopologyPtr topology) {
   in_topology_ = false;
   if (!steady) {
     if (!closed_since_) closed_since_ = world_.now();
-  } else if (!doubted_in_topology_ && closed_since_) {
-    const auto hold = world_.options().engine.limits.hold_max;
-    if (world_.now() - *closed_since_ >= hold) long_closed_until_ = world_.now();
+  } else if (!doubted_in_topology_) {
     closed_since_.reset();
   }
   want_turn();
 }
 
-bool WorkerModel::closed_for(health::Duration hold, TimePoint now) const {
+bool WorkerModel::is_closed_for(health::Duration hold, TimePoint now) const {
   if (closed_since_ && now - *closed_since_ >= hold) return true;
   // Without a word of its Monitor, when the lease has run out.
   const TimePoint lease_until = topology_ ? topology_->shards.front().lease_until : TimePoint::max();
-  if (lease_until < now && now - lease_until >= hold) return true;
+  return lease_until < now && now - lease_until >= hold;
+}
+
+bool WorkerModel::closed_for(health::Duration hold, TimePoint now) const {
   // What was answered then may have been on its way since.
-  return long_closed_until_ && now - *long_closed_until_ <= Milliseconds(2000);
+  const bool lately = long_closed_until_ && now - *long_closed_until_ <= Milliseconds(2000);
+  return lately || is_closed_for(hold, now);
 }
 
 void WorkerModel::stop() {

@@ -34,7 +34,9 @@ class WorkerModel final : public engine::Io {
 
   [[nodiscard]] const engine::Engine& engine() const { return *engine_; }
   [[nodiscard]] const health::TopologyPtr& topology() const { return topology_; }
-  /// True when the gate has been closed for `hold`, or was until a moment ago.
+  /// True when the gate has been closed for `hold`, by its Monitor, its own doubt or its lease.
+  [[nodiscard]] bool is_closed_for(health::Duration hold, TimePoint now) const;
+  /// ... or was until a moment ago.
   [[nodiscard]] bool closed_for(health::Duration hold, TimePoint now) const;
   [[nodiscard]] std::string describe() const;
 

@@ -87,6 +87,8 @@ class World {
   void note_promotion(std::size_t server);
   /// A leader is at it: it has told this replica to become a master, and has not heard yet that it is one.
   void note_promoting(std::size_t server) { promoting_at_[server] = now(); }
+  /// A leader of that epoch tells a replica to become a master.
+  void note_order(std::uint64_t epoch, std::size_t server) { promoted_of_[epoch].insert(server); }
   void note_route(std::size_t proxy, const health::Route& route);
   void note_dispatch(HostId proxy, std::size_t server, const health::Topology& topology,
                      std::string_view command);
@@ -109,6 +111,12 @@ class World {
     TimePoint at{};
     std::size_t server = 0;
     std::vector<bool> has;
+  };
+
+  /// Whom a proxy followed at some term.
+  struct Bearer {
+    std::size_t proxy = 0;
+    resp::Address address;
   };
 
   /// A proxy that is not STEADY although a master could be verified.
@@ -140,6 +148,7 @@ class World {
   // judgement.cpp
   [[nodiscard]] bool nothing_hinders(const ProxyModel& proxy, std::size_t server, TimePoint since) const;
   void expect_dispatch(std::size_t index, std::size_t server);
+  [[nodiscard]] bool promoted_twice() const;
   [[nodiscard]] bool follows_promotion(std::size_t server, const health::Shard& shard) const;
   void settle();
   void end_disagreement();
@@ -174,10 +183,11 @@ class World {
   Counts counts_;
   std::vector<Mishap> mishaps_;
   std::vector<Promotion> promotions_;
-  std::vector<TimePoint> promoting_at_;            // by server: when a leader was last seen promoting it
-  std::vector<TimePoint> erased_;                  // a master was restarted without its data
-  std::map<std::uint64_t, resp::Address> routes_;  // by term
-  std::vector<Readiness> readiness_;               // by proxy
+  std::vector<TimePoint> promoting_at_;  // by server: when a leader was last seen promoting it
+  std::map<std::uint64_t, std::set<std::size_t>> promoted_of_;  // by epoch: servers
+  std::vector<TimePoint> erased_;                               // a master was restarted without its data
+  std::map<std::uint64_t, std::vector<Bearer>> routes_;         // by term
+  std::vector<Readiness> readiness_;                            // by proxy
   int watches_ = 0;
   TimePoint slow_until_{};
   std::size_t final_master_ = 0;
