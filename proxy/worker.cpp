@@ -115,15 +115,16 @@ void Worker::take_events() {
   streams_busy_ = ready > 1;
 }
 
-/// Until none is ready any more, then those in line. A stream that is ready alone has no company to wait for.
+/// Those in line, which nobody who comes now may push back, then all until none is ready any more. A stream
+/// that is ready alone has no company to wait for.
 std::size_t Worker::take_streams() {
-  std::size_t count = 0;
+  std::size_t count = take_unread();
   std::size_t last = 0;
   do {
     last = poller_.dispatch([this](const Poller::Ready& ready) { return on_stream_ready(ready); });
     count += last;
   } while (last != 0 && count > 1 && count < streams_per_turn_max);
-  return count + take_unread();
+  return count;
 }
 
 health::TimePoint Worker::now() {

@@ -25,18 +25,22 @@ bool is_crowded(const SlowLog& log, TimePoint now) {
 
 }  // namespace
 
-void Telemetry::begin(Request& request, const Session& session, const resp::CommandSpec* spec,
-                      const resp::CommandView& command, TimePoint now) {
+void Telemetry::start_clock(Request& request, const Session& session, const resp::CommandSpec* spec,
+                            TimePoint now) {
   request.meter = &meter_of(spec);
   // Who waited for a master has waited since then.
   request.started = session.held_since == TimePoint{} ? now : session.held_since;
+}
+
+void Telemetry::begin(Request& request, const Session& session, const resp::CommandSpec* spec,
+                      const resp::CommandView& command, TimePoint now) {
+  start_clock(request, session, spec, now);
   if (--until_sample_ == 0) sample_key(spec, command, now);
 }
 
 void Telemetry::begin_run(Request& run, const Session& session, const resp::CommandSpec& spec,
                           std::string_view frames, TimePoint now) {
-  run.meter = &meter_of(&spec);
-  run.started = session.held_since == TimePoint{} ? now : session.held_since;
+  start_clock(run, session, &spec, now);
   if (until_sample_ > run.commands) {
     until_sample_ -= run.commands;
   } else {

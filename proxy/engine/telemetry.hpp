@@ -114,6 +114,8 @@ class Telemetry {
   [[nodiscard]] TelemetrySnapshot snapshot() const;
 
  private:
+  void start_clock(Request& request, const Session& session, const resp::CommandSpec* spec,
+                   health::TimePoint now);
   CommandMeter& meter_of(const resp::CommandSpec* spec) {
     return spec == last_spec_ && last_meter_ != nullptr ? *last_meter_ : find_meter(spec);
   }
