@@ -89,6 +89,7 @@ struct BackendLink {
   WriteQueue greeting;  // the login packet: written while login, before anything of `out`
   WriteQueue out;
   ReplyWeight weight;             // of what came on it
+  std::uint32_t promised = 0;     // places kept for sessions that stood in line for its replies
   std::uint64_t reply_bytes = 0;  // of the reply that is being received, so far
   WriteQueue assembly;  // a frame that must be whole before it is judged or passed on (pushes, subscribers)
   std::uint64_t received = 0;  // bytes that came on it

@@ -413,6 +413,7 @@ void Engine::finish_if_done(Session& session) {
 void Engine::close_session(Session& session) {
   if (sessions_.find(session.id) == nullptr) return;  // closed before, in this turn
   give_up_hold(session);
+  take_promise(session);
   forget_kept(session);
   session.wait_hook.unlink();
   session.run_hook.unlink();
@@ -477,14 +478,26 @@ void Engine::wake_lease_waiters() {
   }
 }
 
-/// As many as the link has room for. Whoever waits for another link finds that out and stands at the end
-/// again; a link that anybody waits for is busy, so that more of them are woken when its next replies come.
-void Engine::wake_reply_waiters(const BackendLink& link) {
-  const std::size_t due = link.fifo.size();
+/// As many as the link has room for, which is kept for them: who comes meanwhile does not overtake them.
+/// Whoever waits for another link finds that out and stands at the end again; a link that anybody waits for
+/// is busy, so that more of them are woken when its next replies come.
+void Engine::wake_reply_waiters(BackendLink& link) {
   const std::size_t limit = link.weight.due_limit();
-  for (std::size_t free = due < limit ? limit - due : 0; free > 0 && !reply_waiters_.empty(); --free) {
-    wake(reply_waiters_.front(), Wait::replies);
+  while (link.fifo.size() + link.promised < limit && !reply_waiters_.empty()) {
+    Session& session = reply_waiters_.front();
+    take_promise(session);
+    session.promised_by = link.id;
+    ++link.promised;
+    wake(session, Wait::replies);
   }
+}
+
+/// The place that a link has kept for it is taken, or given up.
+void Engine::take_promise(Session& session) {
+  if (!session.promised_by.valid()) return;
+  BackendLink* link = pool_.find(session.promised_by);
+  if (link != nullptr) --link->promised;
+  session.promised_by = {};
 }
 
 void Engine::update_reading(Session& session) {

@@ -173,7 +173,8 @@ class Engine {
   void set_wait(Session& session, Wait wait);
   void wake(Session& session, Wait reason);
   void wake_lease_waiters();
-  void wake_reply_waiters(const BackendLink& link);
+  void wake_reply_waiters(BackendLink& link);
+  void take_promise(Session& session);
   void stop_reading_and_end(Session& session);
 
   // engine_commands.cpp

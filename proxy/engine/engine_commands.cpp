@@ -35,12 +35,14 @@ bool awaits_name(const Session& session) {
 }  // namespace
 
 void Engine::run(Session& session, TimePoint now) {
-  if (session.wait != Wait::none) return;
-  if (take_up(session, now)) {
-    pump(session, now);
-  } else {
-    update_reading(session);
+  if (session.wait == Wait::none) {
+    if (take_up(session, now)) {
+      pump(session, now);
+    } else {
+      update_reading(session);
+    }
   }
+  take_promise(session);
 }
 
 /// What the session had and said before comes before what it says now. False when that must wait.

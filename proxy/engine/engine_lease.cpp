@@ -45,6 +45,7 @@ BackendLink* Engine::link_for(Session& session, RouteKind kind, TimePoint now) {
       return link_for(session, kind, now);
     }
     link = pool_.shared(key, session.user, now);
+    take_promise(session);
     if (owed_too_much(*link, session)) {
       ++stats_.reply_pauses;
       set_wait(session, Wait::replies);

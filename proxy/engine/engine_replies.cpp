@@ -514,7 +514,7 @@ void Engine::become_heavy(Session& session) {
 /// Of a newcomer or a mover of large values, when so many replies are due on the link that another would be
 /// the one too many. Whoever gets small replies does not stand in that line, unless it asks for many at once.
 bool Engine::owed_too_much(const BackendLink& link, const Session& session) {
-  return !asks_for_few(link, session) && link.fifo.size() >= link.weight.due_limit();
+  return !asks_for_few(link, session) && link.fifo.size() + link.promised >= link.weight.due_limit();
 }
 
 bool Engine::asks_for_few(const BackendLink& link, const Session& session) {

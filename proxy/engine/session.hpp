@@ -146,6 +146,7 @@ struct Session {
   const resp::CommandSpec* last_command = nullptr;  // of the Engine's table of now; for CLIENT LIST
   BackendLink* lease = nullptr;
   ConnId link_in_use;                // where the requests in flight are
+  ConnId promised_by;                // the link that keeps a place for it, until it runs
   Subscriber* subscriber = nullptr;  // its place in the hub, while it has or asks for a subscription there
   SessionMode mode;
   Wait wait = Wait::none;
