@@ -27,10 +27,11 @@ struct Stream {
   ResetOnClose reset = ResetOnClose::no;
   bool connecting = false;
   bool wants_to_write = false;
-  bool unread = false;   // something was reported, and not read to the end
-  bool in_line = false;  // ... and is read in its turn
-  bool ended = false;    // behind what can be read comes the end, of which nothing is told again
-  bool large = false;    // filled a large buffer when it was last read
+  bool unread = false;       // something was reported, and not read to the end
+  bool in_line = false;      // ... and is read in its turn
+  bool ended = false;        // behind what can be read comes the end, of which nothing is told again
+  bool large = false;        // filled a large buffer when it was last read
+  std::size_t in_a_row = 0;  // bytes received since it stood first in line
 };
 
 }  // namespace fairlead::proxy
