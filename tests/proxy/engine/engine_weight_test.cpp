@@ -84,6 +84,24 @@ TEST_CASE("large replies: few are due at once, and a client with small ones pass
     world.feed(bulk, reply);
     CHECK(world.got(bulk).size() == 1);
   }
+  SECTION("nobody takes the place of who is woken, before that has its turn") {
+    const ConnId bulk = world.log_in();
+    REQUIRE(world.got(bulk).size() == ReplyWeight::due_max);
+    for (std::size_t due = ReplyWeight::due_max; due > ReplyWeight::due_min; --due) world.feed(bulk, reply);
+    world.read(bulk, reply);
+    world.read(others.front(), "GET again\r\n");
+    SECTION("it runs") {
+      world.turn();
+      CHECK(world.got(bulk) == Strings{"GET n" + std::to_string(ReplyWeight::due_max)});
+    }
+    SECTION("it is gone: the next one has the place") {
+      world.engine.on_error(others[ReplyWeight::due_max], "reset", world.now);
+      world.turn();
+      CHECK(world.got(bulk).empty());
+      world.feed(bulk, reply);
+      CHECK(world.got(bulk).size() == 2);
+    }
+  }
   SECTION("newcomers with small replies are taken for light again") {
     const ConnId bulk = world.log_in();
     world.feed(world.shared, reply.substr(600000) + small + small);

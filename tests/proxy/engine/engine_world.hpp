@@ -130,19 +130,23 @@ class World {
     return id;
   }
 
+  /// What is read in the middle of a turn; feed() ends it.
+  void read(ConnId id, std::string_view bytes) {
+    std::size_t fed = 0;
+    while (fed < bytes.size() && io.at(id).open) {
+      const MutableBytes space = engine.read_space(id);
+      REQUIRE(space.size > 0);
+      const std::size_t n = std::min(space.size, bytes.size() - fed);
+      std::copy_n(bytes.data() + fed, n, space.data);
+      engine.on_bytes(id, n, now);
+      fed += n;
+    }
+  }
+
   void feed(ConnId id, std::string_view bytes) {
     const std::size_t step = chunking_ == Chunking::single_bytes ? 1 : 60000;
     for (std::size_t at = 0; at < bytes.size(); at += step) {
-      const std::string_view piece = bytes.substr(at, step);
-      std::size_t fed = 0;
-      while (fed < piece.size() && io.at(id).open) {
-        const MutableBytes space = engine.read_space(id);
-        REQUIRE(space.size > 0);
-        const std::size_t n = std::min(space.size, piece.size() - fed);
-        std::copy_n(piece.data() + fed, n, space.data);
-        engine.on_bytes(id, n, now);
-        fed += n;
-      }
+      read(id, bytes.substr(at, step));
       if (chunking_ == Chunking::single_bytes) turn();
     }
     turn();
