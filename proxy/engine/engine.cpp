@@ -485,6 +485,7 @@ void Engine::wake_reply_waiters(BackendLink& link) {
   const std::size_t limit = link.weight.due_limit();
   while (link.fifo.size() + link.promised < limit && !reply_waiters_.empty()) {
     Session& session = reply_waiters_.front();
+    session.wait_hook.unlink();
     take_promise(session);
     session.promised_by = link.id;
     ++link.promised;
