@@ -92,8 +92,9 @@ def comers_and_goers(port, stop, count):
 
 
 def publisher_and_subscriber(port, stop, count):
-    """Each message comes once and in order."""
-    channel = f"soak:channel:{threading.get_ident()}"
+    """Each message comes once and in order. A new channel each time: the worker of the last subscriber may not have heard
+    yet that it is gone, and would be counted among the receivers."""
+    channel = f"soak:channel:{random.getrandbits(64):x}"
     with RawClient(port, TIMEOUT) as subscriber, RawClient(port, TIMEOUT) as publisher:
         expect(subscriber.command("SUBSCRIBE", channel), [b"subscribe", channel.encode(), 1])
         for number in rounds(stop):
