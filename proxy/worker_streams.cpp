@@ -138,8 +138,8 @@ void Worker::read_later(Stream& stream) {
 }
 
 /// Large values take their turns in pieces: what is small and arrives meanwhile need not wait for them.
-/// Whoever is first stays first for the length of a value or two: a piece of each in turn would push the
-/// beginnings of all of them out of the caches.
+/// Of those that bring them whoever is first stays first for the length of a value or two: a piece of each in
+/// turn would push the beginnings of all of them out of the caches.
 std::size_t Worker::take_unread() {
   std::size_t count = 0;
   while (!unread_.empty() && received_in_turn_ < bytes_per_turn) {
@@ -154,7 +154,7 @@ std::size_t Worker::take_unread() {
     ++count;
     stream = find(id);
     if (stream == nullptr || !stream->in_line) continue;
-    if (stream->in_a_row < bytes_in_a_row) {
+    if (stream->large && stream->in_a_row < bytes_in_a_row) {
       unread_.pop_back();
       unread_.push_front(id);
     } else {
