@@ -34,6 +34,7 @@ class Poller {
   /// Changes what is waited for from `now` to `wanted`; what is ready already is reported. Returns 0, or the
   /// number of the error when the system has no room for one more descriptor; then `now` is as before.
   [[nodiscard]] int change(int descriptor, engine::ConnId id, Interest& now, Interest wanted);
+
   /// Calls `handler(const Ready&)` for all that is ready, events_max at most, without waiting. A name may be
   /// that of a stream that was closed by an earlier call. Returns for how many it found something to do.
   template <typename Handler>

@@ -486,7 +486,6 @@ void Engine::wake_reply_waiters(BackendLink& link) {
   while (link.fifo.size() + link.promised < limit && !reply_waiters_.empty()) {
     Session& session = reply_waiters_.front();
     session.wait_hook.unlink();
-    take_promise(session);
     session.promised_by = link.id;
     ++link.promised;
     wake(session, Wait::replies);

@@ -26,8 +26,6 @@ constexpr Milliseconds leader_heard{1000};
 /// What it may take besides until a client hears NOREPLICAS: it is said again every 100 ms, and behind
 /// others.
 constexpr Milliseconds replicas_noticed{1000};
-/// What a proxy said before it was killed has reached its client by then.
-constexpr Milliseconds last_word_arrives{2000};
 constexpr Milliseconds settle_max{90000};
 constexpr Milliseconds aftershock{3000};
 constexpr Milliseconds last_words_max{6000};

@@ -192,7 +192,7 @@ bool WorkerModel::is_closed_for(health::Duration hold, TimePoint now) const {
 
 bool WorkerModel::closed_for(health::Duration hold, TimePoint now) const {
   // What was answered then may have been on its way since.
-  const bool lately = long_closed_until_ && now - *long_closed_until_ <= Milliseconds(2000);
+  const bool lately = long_closed_until_ && now - *long_closed_until_ <= World::last_word_arrives;
   return lately || is_closed_for(hold, now);
 }
 

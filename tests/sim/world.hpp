@@ -83,6 +83,9 @@ class World {
   /// The first reason counts; the story ends.
   void fail(const std::string& why);
 
+  /// What a proxy said has reached its client by then.
+  static constexpr Milliseconds last_word_arrives{2000};
+
   // What is noted as it happens, and judged.
   void note_promotion(std::size_t server);
   /// A leader is at it: it has told this replica to become a master, and has not heard yet that it is one.
