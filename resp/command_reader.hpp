@@ -128,13 +128,13 @@ class CommandReader {
 
   const CommandLimits* limits_;
   std::uint64_t bytes_needed_ = 1;
-  std::size_t scan_ = 0;          // first byte not looked at yet, from the frame's start
-  std::size_t token_start_ = 0;   // start of the header or inline line at hand
-  std::uint64_t bulk_bytes_ = 0;  // bulk_payload: bytes of the argument that begins at scan_
-  std::uint32_t args_left_ = 0;   // arguments not read yet, once the count is known
   State state_ = State::start;
   bool canonical_ = true;
   bool nul_seen_ = false;          // redis looks for line ends with strchr: behind a NUL there is none
+  std::uint32_t args_left_ = 0;    // arguments not read yet, once the count is known
+  std::size_t scan_ = 0;           // first byte not looked at yet, from the frame's start
+  std::size_t token_start_ = 0;    // start of the header or inline line at hand
+  std::uint64_t bulk_bytes_ = 0;   // bulk_payload: bytes of the argument that begins at scan_
   std::vector<Slice> saved_args_;  // the arguments of a frame that is not complete yet
 };
 

@@ -123,7 +123,7 @@ void BackendPool::close(BackendLink& link) {
   link.pool_hook.unlink();
   io_.close(link.id);
   --stats_.links_now;
-  closed_.push_back(links_.release(link.id));
+  links_.release(link);
 }
 
 }  // namespace fairlead::engine

@@ -46,7 +46,7 @@ class BackendPool {
   void close(BackendLink& link);
   /// The shared link is not handed out any more (its route was revoked); it lives on until closed.
   void forget(BackendLink& link);
-  void collect() { closed_.clear(); }
+  void collect() { links_.collect(); }
 
   [[nodiscard]] BackendLink* find(ConnId id) { return links_.find(id); }
   [[nodiscard]] Links& all() { return all_; }
@@ -72,7 +72,6 @@ class BackendPool {
   boost::unordered_flat_map<LinkKey, BackendLink*, KeyHash> shared_;
   BackendLink* last_ = nullptr;  // of shared_: nearly always the next one asked for
   std::vector<BackendLink*> idle_;
-  std::vector<std::unique_ptr<BackendLink>> closed_;
 };
 
 }  // namespace fairlead::engine

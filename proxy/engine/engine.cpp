@@ -205,7 +205,7 @@ void Engine::stop() {
   }
   hubs_.clear();
   pool_.collect();
-  closed_sessions_.clear();
+  sessions_.collect();
   receive_chunk_ = ChunkRef();
 }
 
@@ -299,7 +299,7 @@ bool Engine::end_turn(TimePoint now) {
     flush(session);
   }
   pool_.collect();
-  closed_sessions_.clear();
+  sessions_.collect();
   const bool releasing = gate_.open() && !(held_sessions_.empty() && subscribers_in_line_.empty());
   const bool leasing = !lease_waiters_.empty() && stats_.leases_now < options_.limits.leased_links_max;
   const bool expiring = !gate_.open() && !held_sessions_.empty() && now >= gate_.hold_deadline();
@@ -435,7 +435,7 @@ void Engine::close_session(Session& session) {
   session.ending = Ending::now;
   io_.close(session.id);
   --stats_.clients_now;
-  closed_sessions_.push_back(sessions_.release(session.id));
+  sessions_.release(session);  // freed at the end of the turn
 }
 
 void Engine::stop_reading_and_end(Session& session) {

@@ -414,7 +414,6 @@ class Engine {
       users_;  // by name, NUL, password
 
   SlotArray<Session> sessions_{Side::client};
-  std::vector<std::unique_ptr<Session>> closed_sessions_;  // freed at the end of the turn
   const WorkerName worker_;
   bool draining_ = false;
 

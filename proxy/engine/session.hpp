@@ -20,6 +20,7 @@
 #include "proxy/engine/read_buffer.hpp"
 #include "proxy/engine/request.hpp"
 #include "proxy/engine/session_mode.hpp"
+#include "proxy/engine/slot_array.hpp"
 #include "proxy/engine/subscriptions.hpp"
 #include "proxy/engine/timer_wheel.hpp"
 #include "proxy/engine/write_queue.hpp"
@@ -103,9 +104,10 @@ struct SessionExtras {
 
 struct Subscriber;
 
-struct Session {
+/// In cache lines of its own: see SlotArray.
+struct alignas(cache_line_bytes) Session {
   Session(ConnId id_, std::uint64_t client_id_, const resp::CommandLimits& limits)
-      : id(id_), client_id(client_id_), reader(limits) {
+      : id(id_), reader(limits), client_id(client_id_) {
     timer.owner = this;
     timer.side = Side::client;
   }
@@ -124,47 +126,49 @@ struct Session {
   void forget_extras() { extras_.reset(); }
   [[nodiscard]] bool idle() const { return slots.empty() && in.empty() && out.empty(); }
 
+  // --- What every command touches: four cache lines. A test holds them to that (session_layout_test.cpp).
   ConnId id;
-  std::uint64_t client_id;
-  resp::CommandReader reader;
-  ReadBuffer in;
-  WriteQueue out;
-  SlotQueue slots;
-  std::uint32_t in_flight = 0;  // requests in a link's FIFO
-  std::uint32_t held = 0;       // requests to be dispatched again
-  std::uint32_t db = 0;
-  UserPtr user;                     // null: fairlead's own login
-  std::uint32_t window = 64;        // commands in flight at most: grows while replies are small
-  std::uint32_t light_replies = 0;  // small ones in a row since a large one
-  std::uint64_t reply_bytes = 0;    // of the front slot, so far
-  bool heavy = false;               // moves large values: uses the bulk lane
-  bool known_light = false;         // its last reply was small; of a newcomer nobody knows
-  health::TimePoint last_bytes_at{};
-  Timer timer;  // idle clients, unfinished commands
-  health::TimePoint accepted_at{};
-  health::TimePoint active_at{};                    // last read or write, as CLIENT LIST tells idle
-  const resp::CommandSpec* last_command = nullptr;  // of the Engine's table of now; for CLIENT LIST
-  BackendLink* lease = nullptr;
-  ConnId link_in_use;                // where the requests in flight are
-  ConnId promised_by;                // the link that keeps a place for it, until it runs
-  Subscriber* subscriber = nullptr;  // its place in the hub, while it has or asks for a subscription there
-  SessionMode mode;
   Wait wait = Wait::none;
   Ending ending = Ending::none;
   Reading reading = Reading::on;
+  bool heavy = false;        // moves large values: uses the bulk lane
+  bool known_light = false;  // its last reply was small; of a newcomer nobody knows
   bool write_blocked = false;
   bool said_in_this_read = false;  // a command was handled since bytes last arrived
   bool on_hold = false;            // in the Engine's list of held sessions
   bool resubscribe = false;        // subscriptions must be made again on the next lease
   bool mid_reply = false;          // part of the front slot's reply is already in `out`
+  SessionMode mode;
+  ReadBuffer in;
+  Subscriber* subscriber = nullptr;  // its place in the hub, while it has or asks for a subscription there
+  SlotQueue slots;
+  WriteQueue out;
+  std::uint32_t in_flight = 0;  // requests in a link's FIFO
+  std::uint32_t held = 0;       // requests to be dispatched again
+  std::uint32_t db = 0;
+  std::uint32_t window = 64;  // commands in flight at most: grows while replies are small
+  const resp::CommandSpec* last_command = nullptr;  // of the Engine's table of now; for CLIENT LIST
+  ConnId link_in_use;                               // where the requests in flight are
+  std::uint32_t light_replies = 0;                  // small ones in a row since a large one
+  ListHook dirty_hook;
   health::TimePoint
       held_since{};  // since then nothing of it was answered; zero: it does not wait for a master
+  health::TimePoint last_bytes_at{};
+  health::TimePoint active_at{};  // last read or write, as CLIENT LIST tells idle
+  std::uint64_t reply_bytes = 0;  // of the front slot, so far
+  UserPtr user;                   // null: fairlead's own login
+  BackendLink* lease = nullptr;
+  resp::CommandReader reader;  // of which a frame that is there as a whole needs the beginning
+
+  // --- What few of them do
+  std::uint64_t client_id;
+  Timer timer;  // idle clients, unfinished commands
+  health::TimePoint accepted_at{};
+  ConnId promised_by;               // the link that keeps a place for it, until it runs
   health::TimePoint released_at{};  // when it last ceased to wait
   std::uint64_t held_bytes = 0;     // counted against hold_bytes_max
-
   ListHook wait_hook;
   ListHook run_hook;
-  ListHook dirty_hook;
 
  private:
   std::unique_ptr<SessionExtras> extras_;
