@@ -3,6 +3,8 @@
 #include <boost/system/system_error.hpp>
 #include <cerrno>
 
+#include "proxy/system_call.hpp"
+
 namespace fairlead::proxy {
 
 namespace {
@@ -54,7 +56,7 @@ int Poller::change(int descriptor, engine::ConnId id, Interest& now, Interest wa
 }
 
 std::size_t Poller::take() {
-  const int count = ::epoll_wait(set_.native_handle(), events_.data(), static_cast<int>(events_max), 0);
+  const int count = take_ready(set_.native_handle(), events_.data(), static_cast<int>(events_max));
   return count > 0 ? static_cast<std::size_t>(count) : 0;
 }
 

@@ -19,7 +19,8 @@ enum class ResetOnClose : std::uint8_t {
   always,             // the address is gone, and nothing of the data can arrive any more
 };
 
-struct Stream {
+/// Of which two share a cache line.
+struct alignas(32) Stream {
   engine::ConnId id;    // invalid: the slot is free
   int descriptor = -1;  // -1: its address is being looked up
   Poller::Interest waited_for = Poller::Interest::none;
@@ -27,11 +28,11 @@ struct Stream {
   ResetOnClose reset = ResetOnClose::no;
   bool connecting = false;
   bool wants_to_write = false;
-  bool unread = false;       // something was reported, and not read to the end
-  bool in_line = false;      // ... and is read in its turn
-  bool ended = false;        // behind what can be read comes the end, of which nothing is told again
-  bool large = false;        // filled a large buffer when it was last read
-  std::size_t in_a_row = 0;  // bytes received since it stood first in line
+  bool unread = false;         // something was reported, and not read to the end
+  bool in_line = false;        // ... and is read in its turn
+  bool ended = false;          // behind what can be read comes the end, of which nothing is told again
+  bool large = false;          // filled a large buffer when it was last read
+  std::uint32_t in_a_row = 0;  // bytes received since it stood first in line
 };
 
 }  // namespace fairlead::proxy

@@ -99,8 +99,8 @@ void Worker::run() {
 /// makes fuller writes. Under load the streams are looked at first: some are ready at each look, and a round
 /// of Asio's costs two more system calls.
 void Worker::take_events() {
-  received_in_turn_ = 0;
-  const bool look = streams_busy_ || engine_has_more_ || !unread_.empty();
+  read_turns_.begin_turn();
+  const bool look = streams_busy_ || engine_has_more_ || !read_turns_.empty();
   std::size_t ready = look ? take_streams() : 0;
   if (ready != 0 && ++stream_turns_ < stream_turns_max) return;
   stream_turns_ = 0;
@@ -118,7 +118,8 @@ void Worker::take_events() {
 /// Those in line, which nobody who comes now may push back, then all until none is ready any more. A stream
 /// that is ready alone has no company to wait for.
 std::size_t Worker::take_streams() {
-  std::size_t count = take_unread();
+  std::size_t count =
+      read_turns_.serve([this](ConnId id) { return find(id); }, [this](ConnId id) { receive(id); });
   std::size_t last = 0;
   do {
     last = poller_.dispatch([this](const Poller::Ready& ready) { return on_stream_ready(ready); });

@@ -13,7 +13,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/circular_buffer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +22,7 @@
 #include "proxy/engine/engine.hpp"
 #include "proxy/listener.hpp"
 #include "proxy/poller.hpp"
+#include "proxy/read_turns.hpp"
 #include "proxy/stream.hpp"
 
 namespace fairlead::proxy {
@@ -110,8 +110,6 @@ class Worker final : private engine::Io {
   [[nodiscard]] int wait_for(Stream& stream, Poller::Interest wanted);
   bool on_stream_ready(const Poller::Ready& ready);
   void receive(engine::ConnId id);
-  void read_later(Stream& stream);
-  std::size_t take_unread();
   void resolve(engine::ConnId id, const resp::Address& address);
   void connect_to(engine::ConnId id, const boost::asio::generic::stream_protocol::endpoint& endpoint);
   void connect_failed(engine::ConnId id, std::string why);
@@ -129,8 +127,7 @@ class Worker final : private engine::Io {
   int stream_turns_ = 0;       // in a row, without a look at the io_context
   bool streams_busy_ = false;  // several were ready at once
   bool engine_has_more_ = false;
-  boost::circular_buffer<engine::ConnId> unread_;  // in line; some may have been closed since
-  std::size_t received_in_turn_ = 0;
+  ReadTurns read_turns_;
   LeaveOrder leave_;                     // while leave_.done is set
   std::vector<engine::ConnId> leaving_;  // that are not closed yet
   std::uint32_t leaving_count_ = 0;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "proxy/socket_options.hpp"
+#include "proxy/system_call.hpp"
 #include "proxy/worker.hpp"
 
 namespace fairlead::proxy {
@@ -20,16 +21,6 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using engine::ConnId;
 using engine::Side;
-
-namespace {
-
-/// What is received in a turn before streams that bring large values wait for the next one. With half of it
-/// small commands beside them were no faster, and a GET of 512 KiB cost 20 % more: twice as many writes.
-constexpr std::size_t bytes_per_turn = 256 * 1024;
-/// From one of them, before the next one in line.
-constexpr std::size_t bytes_in_a_row = 1024 * 1024;
-
-}  // namespace
 
 /// The reference holds until the next stream is added.
 Stream& Worker::add_stream(ConnId id, int descriptor) {
@@ -89,7 +80,7 @@ void Worker::set_reading(ConnId id, engine::Reading reading) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   stream->reading = reading;
-  if (stream->unread) read_later(*stream);
+  if (stream->unread) read_turns_.stand_in_line(*stream);
 }
 
 void Worker::wait_writable(ConnId id) {
@@ -118,69 +109,24 @@ bool Worker::on_stream_ready(const Poller::Ready& ready) {
   }
   if (!ready.readable) return done;
   stream->ended = stream->ended || ready.ended;
-  if (stream->in_line) return done;
-  const bool waits = stream->large && received_in_turn_ >= bytes_per_turn;
-  if (waits || stream->reading == engine::Reading::off) {
-    read_later(*stream);
-    return done;
-  }
+  if (!read_turns_.may_read(*stream)) return done;
   receive(ready.id);
   return true;
-}
-
-/// Its turn to be read comes; while the Engine does not want to read it, it is only noted.
-void Worker::read_later(Stream& stream) {
-  stream.unread = true;
-  if (stream.in_line || stream.reading == engine::Reading::off) return;
-  stream.in_line = true;
-  if (unread_.full()) unread_.set_capacity(std::max<std::size_t>(16, 2 * unread_.capacity()));
-  unread_.push_back(stream.id);
-}
-
-/// Large values take their turns in pieces: what is small and arrives meanwhile need not wait for them.
-/// Of those that bring them whoever is first stays first for the length of a value or two: a piece of each in
-/// turn would push the beginnings of all of them out of the caches.
-std::size_t Worker::take_unread() {
-  std::size_t count = 0;
-  while (!unread_.empty() && received_in_turn_ < bytes_per_turn) {
-    const ConnId id = unread_.front();
-    unread_.pop_front();
-    Stream* stream = find(id);
-    if (stream == nullptr) continue;
-    stream->in_line = false;
-    if (stream->reading == engine::Reading::off) continue;
-    stream->unread = false;
-    receive(id);
-    ++count;
-    stream = find(id);
-    if (stream == nullptr || !stream->in_line) continue;
-    if (stream->large && stream->in_a_row < bytes_in_a_row) {
-      unread_.pop_back();
-      unread_.push_front(id);
-    } else {
-      stream->in_a_row = 0;
-    }
-  }
-  return count;
 }
 
 /// Reads what fits at once. What is left has another turn.
 void Worker::receive(ConnId id) {
   while (true) {
     const engine::MutableBytes space = engine_.read_space(id);
-    const std::size_t wanted = std::min(space.size, bytes_per_turn);
+    const std::size_t wanted = std::min(space.size, ReadTurns::bytes_per_turn);
     Stream* stream = find(id);
-    const ssize_t size = ::recv(stream->descriptor, space.data, wanted, MSG_DONTWAIT);
+    const ssize_t size = receive_now(stream->descriptor, space.data, wanted);
     if (size > 0) {
-      // A read that does not fill the space took all there was.
-      const bool filled = static_cast<std::size_t>(size) == wanted;
-      const bool more = filled || stream->ended;
-      stream->large = filled && wanted > engine::read_ahead_bytes;
-      stream->in_a_row = filled ? stream->in_a_row + wanted : 0;
-      received_in_turn_ += static_cast<std::size_t>(size);
+      const bool more = static_cast<std::size_t>(size) == wanted || stream->ended;
+      read_turns_.received(*stream, static_cast<std::size_t>(size), wanted);
       engine_.on_bytes(id, static_cast<std::size_t>(size), now());
       stream = find(id);  // the Engine may have closed it because of what was just read
-      if (more && stream != nullptr) read_later(*stream);
+      if (more && stream != nullptr) read_turns_.stand_in_line(*stream);
       return;
     }
     if (size == 0) return engine_.on_end_of_file(id, now());
@@ -203,7 +149,7 @@ engine::WriteResult Worker::write(ConnId id, std::span<const engine::ConstBytes>
   message.msg_iovlen = buffers.size();
   ssize_t written = 0;
   do {
-    written = ::sendmsg(stream->descriptor, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    written = send_now(stream->descriptor, message);
   } while (written < 0 && errno == EINTR);
   if (written < 0) {
     const bool full = errno == EAGAIN || errno == EWOULDBLOCK;

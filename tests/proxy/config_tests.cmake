@@ -5,5 +5,7 @@ fairlead_unit_test(config_tests
   LIBS fairlead_config)
 # What the stats page, its API and /metrics tell.
 fairlead_unit_test(admin_tests SOURCES admin_test.cpp admin_actions_test.cpp LIBS fairlead_admin)
-# Which sockets are ready.
-fairlead_unit_test(poller_tests SOURCES poller_test.cpp ${PROJECT_SOURCE_DIR}/proxy/poller.cpp LIBS fairlead_asio)
+# Which sockets are ready, and which is read next.
+fairlead_unit_test(poller_tests
+  SOURCES poller_test.cpp read_turns_test.cpp ${PROJECT_SOURCE_DIR}/proxy/poller.cpp ${PROJECT_SOURCE_DIR}/proxy/read_turns.cpp
+  LIBS fairlead_asio)

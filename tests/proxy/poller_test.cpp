@@ -67,6 +67,17 @@ struct Fixture {
 
 }  // namespace
 
+TEST_CASE("all that are ready are reported in one look") {
+  Fixture fixture;
+  std::vector<Pair> pairs(10);
+  for (std::uint32_t i = 0; i < pairs.size(); ++i) {
+    fixture.want(pairs[i], Interest::read, {i, 1, Side::client});
+    pairs[i].say();
+  }
+  CHECK(fixture.look().size() == pairs.size());
+  CHECK(fixture.look().empty());
+}
+
 TEST_CASE("each arrival is reported once under the stream's name, read or not") {
   Fixture fixture;
   Pair pair;
