@@ -15,15 +15,9 @@
 #include <utility>
 #include <vector>
 
-#if __has_include(<sanitizer/asan_interface.h>)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) static_cast<void>(0)
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) static_cast<void>(0)
-#endif
-
 #include "proxy/engine/check.hpp"
 #include "proxy/engine/io.hpp"
+#include "proxy/engine/unused_memory.hpp"
 
 namespace fairlead::engine {
 
@@ -48,7 +42,7 @@ class SlotArray {
     if (free_.empty()) grow();
     const ConnId name = free_.back();
     Slot& slot = slot_at(name.index);
-    ASAN_UNPOISON_MEMORY_REGION(&slot, sizeof slot);
+    mark_used(&slot, sizeof slot);
     T* item = ::new (&slot) T(name, std::forward<Args>(args)...);
     free_.pop_back();
     generations_[name.index] = name.generation;
@@ -75,7 +69,7 @@ class SlotArray {
   void collect() {
     for (const ConnId name : released_) {
       item_at(name.index)->~T();
-      ASAN_POISON_MEMORY_REGION(&slot_at(name.index), sizeof(Slot));
+      mark_unused(&slot_at(name.index), sizeof(Slot));
       const std::uint32_t next = name.generation + 1;
       free_.push_back({name.index, next == 0 ? 1 : next, side_});
     }
@@ -110,7 +104,7 @@ class SlotArray {
     const auto first = static_cast<std::uint32_t>(generations_.size());
     // Not cleared: pages that nobody uses stay untouched.
     blocks_.push_back(std::unique_ptr<Block>(new Block));
-    ASAN_POISON_MEMORY_REGION(blocks_.back().get(), sizeof(Block));
+    mark_unused(blocks_.back().get(), sizeof(Block));
     generations_.resize(first + per_block, 0);
     for (std::uint32_t i = per_block; i > 0; --i) free_.push_back({first + i - 1, 1, side_});
   }
