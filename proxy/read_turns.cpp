@@ -14,11 +14,12 @@ bool ReadTurns::may_read(Stream& stream) {
   return false;
 }
 
-void ReadTurns::received(Stream& stream, std::size_t size, std::size_t wanted) {
-  const bool filled = size == wanted;  // a read that does not fill its room took all there was
+bool ReadTurns::received(Stream& stream, std::size_t size, std::size_t wanted) {
+  const bool filled = size == wanted;
   stream.large = filled && wanted > engine::read_ahead_bytes;
   stream.in_a_row = filled ? stream.in_a_row + static_cast<std::uint32_t>(size) : 0;
   received_ += size;
+  return filled;
 }
 
 void ReadTurns::stand_in_line(Stream& stream) {

@@ -29,8 +29,9 @@ class ReadTurns {
 
   /// It was reported ready: whether it may be read now. Otherwise it is remembered.
   [[nodiscard]] bool may_read(Stream& stream);
-  /// `size` bytes of it came, of `wanted` that there was room for.
-  void received(Stream& stream, std::size_t size, std::size_t wanted);
+  /// `size` bytes of it came, of `wanted` that there was room for. Whether there may be more: a read that
+  /// does not fill its room took all there was.
+  bool received(Stream& stream, std::size_t size, std::size_t wanted);
   /// There may be more of it: it is read in its turn. While its reading is off that is only noted; call again
   /// when it is on.
   void stand_in_line(Stream& stream);

@@ -122,8 +122,8 @@ void Worker::receive(ConnId id) {
     Stream* stream = find(id);
     const ssize_t size = receive_now(stream->descriptor, space.data, wanted);
     if (size > 0) {
-      const bool more = static_cast<std::size_t>(size) == wanted || stream->ended;
-      read_turns_.received(*stream, static_cast<std::size_t>(size), wanted);
+      const bool filled = read_turns_.received(*stream, static_cast<std::size_t>(size), wanted);
+      const bool more = filled || stream->ended;
       engine_.on_bytes(id, static_cast<std::size_t>(size), now());
       stream = find(id);  // the Engine may have closed it because of what was just read
       if (more && stream != nullptr) read_turns_.stand_in_line(*stream);

@@ -5,7 +5,6 @@
 
 #include <boost/intrusive/list.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
-#include <memory>
 #include <vector>
 
 #include "health/topology.hpp"

@@ -10,7 +10,7 @@ namespace fairlead::engine {
 
 struct SessionMode {
   resp::Version version = resp::Version::resp2;
-  // Bits, since most of them are asked at once, for every command.
+  // Bits: eight bytes in all, so that what every command touches of a session stays in few cache lines.
   bool authenticated : 1 = false;
   bool in_multi : 1 = false;    // between MULTI and EXEC or DISCARD
   bool watching : 1 = false;    // WATCH without EXEC, DISCARD or UNWATCH

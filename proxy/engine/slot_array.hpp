@@ -1,7 +1,7 @@
 // Owns the sessions or the links of one Engine and names them: a slot's generation changes each time it is
 // emptied, so that a name of the past finds nothing.
 //
-//   generations_   3 | 0 | 7 | ...             what find() compares with; 0: the slot is empty
+//   generations_   3 | - | 7 | ...             what find() compares with; -: the slot is empty
 //   blocks_        [T | T | ...] [T | T | ...]  objects never move; emptied slots are used again
 //
 // An object's address follows from its name: with thousands of clients, a pointer to each would be a cache
@@ -51,8 +51,8 @@ class SlotArray {
   }
 
   [[nodiscard]] T* find(ConnId id) {
-    const bool found = id.valid() && id.side == side_ && id.index < generations_.size() &&
-                       generations_[id.index] == id.generation;
+    const bool found =
+        id.index < generations_.size() && generations_[id.index] == id.generation && id.side == side_;
     return found ? item_at(id.index) : nullptr;
   }
 
@@ -60,7 +60,7 @@ class SlotArray {
   /// may come to an end.
   void release(T& item) {
     FAIRLEAD_CHECK(find(item.id) == &item);
-    generations_[item.id.index] = 0;
+    generations_[item.id.index] = no_generation;
     --size_;
     released_.push_back(item.id);
   }
@@ -71,7 +71,7 @@ class SlotArray {
       item_at(name.index)->~T();
       mark_unused(&slot_at(name.index), sizeof(Slot));
       const std::uint32_t next = name.generation + 1;
-      free_.push_back({name.index, next == 0 ? 1 : next, side_});
+      free_.push_back({name.index, next == no_generation ? 1 : next, side_});
     }
     released_.clear();
   }
@@ -82,12 +82,14 @@ class SlotArray {
   template <typename Visit>
   void for_each(Visit&& visit) {
     for (std::uint32_t index = 0; index < generations_.size(); ++index) {
-      if (generations_[index] != 0) visit(*item_at(index));
+      if (generations_[index] != no_generation) visit(*item_at(index));
     }
   }
 
  private:
   static constexpr std::uint32_t per_block = 32;
+  /// Of an empty slot; of no name, and not 0 either, which is the name of nothing.
+  static constexpr std::uint32_t no_generation = UINT32_MAX;
   struct Slot {
     alignas(T) std::array<std::byte, sizeof(T)> bytes;
   };
@@ -105,7 +107,7 @@ class SlotArray {
     // Not cleared: pages that nobody uses stay untouched.
     blocks_.push_back(std::unique_ptr<Block>(new Block));
     mark_unused(blocks_.back().get(), sizeof(Block));
-    generations_.resize(first + per_block, 0);
+    generations_.resize(first + per_block, no_generation);
     for (std::uint32_t i = per_block; i > 0; --i) free_.push_back({first + i - 1, 1, side_});
   }
 

@@ -56,8 +56,7 @@ class World {
     const std::size_t size = std::min(wanted, from.waiting);
     from.waiting -= size;
     if (size == 0) return;  // EAGAIN
-    turns.received(from.stream, size, wanted);
-    if (size == wanted) turns.stand_in_line(from.stream);
+    if (turns.received(from.stream, size, wanted)) turns.stand_in_line(from.stream);
   }
 
   std::map<std::uint32_t, Peer> peers_;

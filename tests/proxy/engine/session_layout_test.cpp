@@ -4,10 +4,8 @@
 #include <memory>
 #include <vector>
 
-#include "proxy/engine/backend_link.hpp"
 #include "proxy/engine/session.hpp"
 #include "proxy/engine/slot_array.hpp"
-#include "proxy/engine/subscription_hub.hpp"
 
 namespace fairlead::engine {
 namespace {
