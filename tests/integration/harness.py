@@ -204,7 +204,8 @@ class RedisSet:
     MASTER = "mymaster"
     HOST = "127.0.0.1"  # by which they reach each other
 
-    def __init__(self, directory, replicas=2, sentinels=3, settings=(), password=None, sentinel_settings=()):
+    def __init__(self, directory, replicas=2, sentinels=3, settings=(), password=None, sentinel_settings=(),
+                 down_after_ms=1000):
         self.directory = directory
         self.password = password
         self.sentinel_settings = sentinel_settings
@@ -216,7 +217,7 @@ class RedisSet:
             wait_until(replica.in_sync, what=f"{replica.name} to be in sync")
         self.sentinels = []
         if sentinels:
-            self.start_sentinels(sentinels)
+            self.start_sentinels(sentinels, down_after_ms)
 
     def start_sentinels(self, count=3, down_after_ms=1000):
         settings = [*self.sentinel_settings,
@@ -252,8 +253,9 @@ class RedisSet:
         wait_until(lambda: self.sentinels[0].call("SENTINEL", "FAILOVER", self.MASTER) == "OK", 30,
                    "Sentinel to accept the failover")
 
-    def wait_for_other_master(self, old, timeout=20.0):
-        """The new master, once Sentinel names it."""
+    def wait_for_other_master(self, old, timeout=40.0):
+        """The new master, once Sentinel names it. When no Sentinel gets enough votes, or no replica has answered it in
+        time, it tries again after twice its failover-timeout: after ten seconds here. There is time for two such tries."""
         return wait_until(lambda: (now := self.master()) is not old and now, timeout, "Sentinel to name another master")
 
     def stop(self):
@@ -373,8 +375,15 @@ class TestCase(unittest.TestCase):
         before = _failure_count(result)
         outcome = super().run(result)
         if _failure_count(result) > before:
+            self.print_reasons(result)
             self.print_logs(started)
         return outcome
+
+    def print_reasons(self, result):
+        """Why this test failed, ahead of its logs: of a long output often only the beginning is kept."""
+        for test, traceback in result.failures + result.errors:
+            if getattr(test, "test_case", test) is self:  # a subtest names the test it is part of
+                print(traceback, file=sys.stderr)
 
     @classmethod
     def print_logs(cls, since=0.0):

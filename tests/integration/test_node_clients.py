@@ -175,7 +175,7 @@ class BullMqFailover(TestCase):
         """Runs the pool before, in and after a failover, and checks what became of its jobs."""
         wait_until(lambda: self.pool.jobs >= 100, 30, "the first jobs")
         fail_over()
-        self.set.wait_for_other_master(self.master, 30)
+        self.set.wait_for_other_master(self.master)
         resumed_from = self.pool.jobs
         wait_until(lambda: self.pool.jobs >= resumed_from + 200, 30, "jobs after the failover")
         self.pool.order()

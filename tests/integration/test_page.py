@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import tempfile
@@ -56,7 +57,8 @@ def browser(directory):
 class Page(TestCase):
     @classmethod
     def start_servers(cls):
-        cls.set = cls.redis_set(replicas=2, sentinels=3)
+        # The page asks once a second: an outage is to last for several of its questions, also on a busy machine.
+        cls.set = cls.redis_set(replicas=2, sentinels=3, down_after_ms=3000)
         secret = pathlib.Path(cls.directory) / "stats-password"
         secret.write_text(PASSWORD + "\n")
         cls.proxy = cls.shared_fairlead(cls.set, "--stats-user", "admin", "--stats-password-file", secret, "--stats-admin")
@@ -64,7 +66,9 @@ class Page(TestCase):
         cls.addClassCleanup(cls.ending.set)
         for number in range(4):
             threading.Thread(target=cls.work, args=(number,), daemon=True).start()
-        cls.driver = browser(tempfile.mkdtemp(dir=cls.directory))
+        profile = tempfile.mkdtemp(prefix="fairlead-browser-")  # not among the logs that a failure prints
+        cls.addClassCleanup(shutil.rmtree, profile, ignore_errors=True)
+        cls.driver = browser(profile)
         cls.addClassCleanup(cls.driver.quit)
 
     @classmethod
