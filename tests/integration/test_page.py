@@ -242,6 +242,7 @@ class Page(TestCase):
 
     def test_5g_who_may_not_act_sees_no_buttons(self):
         proxy = self.fairlead(self.set, "--vrrp-address", "127.0.0.1").wait_ready()
+        self.addCleanup(self.driver.get, "about:blank")  # or the page goes on asking when this one has ended
         self.driver.get(f"http://127.0.0.1:{proxy.stats_port}/")
         wait_until(lambda: self.text("verdict-word") == "Healthy.", 30, "the page to show a healthy set")
         self.assertFalse(self.action("failover").is_displayed())
@@ -333,18 +334,19 @@ class Page(TestCase):
         self.assertEqual(len(story()), 5, story())
         old.start()
         wait_until(lambda: self.text("verdict-word") == "Healthy.", 40, "the page to be content again")
-        self.ask_for_a_failover(new)
+        self.ask_for_a_failover()
         for name, scheme, width, height in (("light", "light", 1400, 1000), ("dark", "dark", 1400, 1000),
                                             ("phone", "light", 390, 1400), ("whole", "light", 1400, 3000)):
             self.open_page(scheme=scheme, width=width, height=height)
-            wait_until(lambda: len(self.failover_rows()) == 2 and len(self.rows("clients")) >= 4, what="all tables")
+            wait_until(lambda: len(self.failover_rows()) >= 2 and len(self.rows("clients")) >= 4, what="all tables")
             overflow = self.driver.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
             self.assertLessEqual(overflow, 0, f"the page is wider than the window ({name})")
             self.screenshot(name)
         self.assertEqual(self.complaints(), [])
 
-    def ask_for_a_failover(self, old):
+    def ask_for_a_failover(self):
         """Sentinel refuses as long as the last failover is not finished, and its own words are shown."""
+        old = self.set.master()
         refused = []
 
         def accepted():
