@@ -5,6 +5,7 @@ import unittest
 import xml.dom.minidom
 
 import admin_cost
+import compare
 import disturbers
 import goals
 import head_of_line
@@ -272,6 +273,20 @@ class Plot(unittest.TestCase):
 
     def test_grid_has_round_distances(self):
         self.assertEqual([plot.nice_step(value) for value in (1, 2.5, 40, 7)], [0.2, 0.5, 10, 2])
+
+
+class StoredValues(unittest.TestCase):
+    def test_who_only_reads_finds_values_of_its_own(self):
+        small, large = workloads.choose(["c50-1k", "c20-1m"], ())
+        both = workloads.choose(["c20-512k"], ())[0]
+        stored = compare.StoredValues()
+        self.assertTrue(stored.must_be_set_for(small, "GET"))
+        self.assertFalse(stored.must_be_set_for(small, "GET"))
+        self.assertTrue(stored.must_be_set_for(large, "GET"))
+        self.assertTrue(stored.must_be_set_for(small, "GET"), "the large ones were set since")
+        self.assertFalse(stored.must_be_set_for(both, "SET"))
+        self.assertFalse(stored.must_be_set_for(both, "GET"))
+        self.assertTrue(stored.must_be_set_for(small, "GET"))
 
 
 class Workloads(unittest.TestCase):
