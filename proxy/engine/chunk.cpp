@@ -42,6 +42,15 @@ Chunk* ChunkPool::take(std::size_t capacity) {
     chunk->capacity = static_cast<std::uint32_t>(capacity);
     chunk->size_class = size_class;
   }
+  return put_to_use(chunk);
+}
+
+Chunk* ChunkPool::take_kept(std::size_t capacity) {
+  Chunk* const chunk = capacity > large_bytes ? take_large(capacity) : nullptr;
+  return chunk != nullptr ? put_to_use(chunk) : nullptr;
+}
+
+Chunk* ChunkPool::put_to_use(Chunk* chunk) {
   chunk->next_free = nullptr;
   chunk->references = 0;
   chunk->used = 0;

@@ -41,6 +41,8 @@ class ChunkPool {
 
   /// A fresh chunk with references == 0 and at least `capacity` bytes of room.
   [[nodiscard]] Chunk* take(std::size_t capacity);
+  /// The same, of more than large_bytes, when one that fits is kept for reuse: costs no memory. Else nullptr.
+  [[nodiscard]] Chunk* take_kept(std::size_t capacity);
   void give_back(Chunk* chunk);
 
   /// Bytes in chunks that somebody holds.
@@ -59,6 +61,7 @@ class ChunkPool {
   static constexpr std::uint32_t exact_class = 3;
 
   [[nodiscard]] Chunk* take_large(std::size_t capacity);
+  [[nodiscard]] Chunk* put_to_use(Chunk* chunk);
   void make_room_for(const Chunk& large);
 
   std::array<Chunk*, 3> free_{};

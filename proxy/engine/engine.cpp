@@ -95,7 +95,13 @@ MutableBytes Engine::read_space(ConnId id) {
       space.size = std::min<std::size_t>(space.size, std::max<std::uint64_t>(needed, read_ahead_bytes));
       return space;
     }
-    if (!session->heavy) limit = read_ahead_bytes;
+    large_receive_chunk_ = ChunkRef();
+    if (session->heavy) {
+      large_receive_chunk_ = ChunkRef(buffers_.chunks.take_kept(session->large_frame_bytes));
+      if (large_receive_chunk_) return {large_receive_chunk_->data(), session->large_frame_bytes};
+    } else {
+      limit = read_ahead_bytes;
+    }
   } else if (pool_.find(id) == nullptr) {
     return {};
   }
@@ -124,6 +130,8 @@ void Engine::on_bytes(ConnId id, std::size_t size, TimePoint now) {
   if (session->ending != Ending::none) return;  // what follows QUIT or a protocol error is not read
   if (session->in.owns_chunk()) {
     session->in.received(size);
+  } else if (large_receive_chunk_) {
+    session->in.take_over(std::move(large_receive_chunk_), size);
   } else {
     session->in.adopt(receive_chunk_, size);
   }
@@ -207,6 +215,7 @@ void Engine::stop() {
   pool_.collect();
   sessions_.collect();
   receive_chunk_ = ChunkRef();
+  large_receive_chunk_ = ChunkRef();
 }
 
 // --- Time

@@ -439,6 +439,10 @@ class Engine {
   std::optional<health::TimePoint> warm_wanted_from_;  // links may be missing, to be opened then
 
   ChunkRef receive_chunk_;  // what everybody without unread bytes receives into
+  // Instead, for who sends large frames: of the size of the last one, when one of that size is kept. A frame
+  // that comes in it whole is not copied. Lent from read_space() to on_bytes(), or to the next read_space()
+  // of a client.
+  ChunkRef large_receive_chunk_;
   resp::CommandScratch command_scratch_;
   std::array<ConstBytes, gather_max> gathered_;  // here, so that it is not zeroed for each write
   std::string text_;                             // replies and frames made here

@@ -128,7 +128,10 @@ Engine::Handled Engine::dispatch(Session& session, const resp::CommandSpec* spec
     }
     return handled;
   }
-  if (read.frame_bytes >= bulk_bytes_min) become_heavy(session);
+  if (read.frame_bytes >= bulk_bytes_min) {
+    become_heavy(session);
+    session.large_frame_bytes = static_cast<std::uint32_t>(read.frame_bytes);
+  }
   const CommandId id = spec != nullptr ? spec->id : CommandId::other;
   if (id == CommandId::client_tracking && !locate_redirect(session, spec, read.command, now)) {
     return Handled::wait;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "proxy/engine/check.hpp"
 
@@ -22,6 +23,15 @@ void ReadBuffer::adopt(const ChunkRef& shared, std::size_t size) {
   own_ = false;
 }
 
+void ReadBuffer::take_over(ChunkRef chunk, std::size_t size) {
+  FAIRLEAD_CHECK(empty() && chunk.sole_owner());
+  chunk_ = std::move(chunk);
+  begin_ = 0;
+  end_ = static_cast<std::uint32_t>(size);
+  chunk_->used = end_;
+  own_ = true;
+}
+
 MutableBytes ReadBuffer::room(ChunkPool& pool, std::uint64_t needed) {
   FAIRLEAD_CHECK(own_);
   const std::size_t unread = size();
@@ -33,10 +43,14 @@ MutableBytes ReadBuffer::room(ChunkPool& pool, std::uint64_t needed) {
   return {chunk_->data() + end_, chunk_->capacity - end_};
 }
 
+/// Of a chunk of its own, for what has arrived.
+std::size_t ReadBuffer::capacity_max() const {
+  return size() < head_bytes ? head_bytes : size() * grow_factor + head_bytes;
+}
+
 /// Each step copies what is there: few large ones, as far as the bound allows.
 std::size_t ReadBuffer::grown(std::uint64_t needed) const {
-  const std::size_t most = size() < head_bytes ? head_bytes : size() * grow_factor + head_bytes;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(most, needed));
+  return static_cast<std::size_t>(std::min<std::uint64_t>(capacity_max(), needed));
 }
 
 void ReadBuffer::received(std::size_t size) {
@@ -56,7 +70,7 @@ Bytes ReadBuffer::share(std::size_t size) const {
 void ReadBuffer::settle(ChunkPool& pool, std::uint64_t needed) {
   if (empty()) {
     clear();
-  } else if (!own_) {
+  } else if (!own_ || (chunk_->capacity > ChunkPool::large_bytes && chunk_->capacity > capacity_max())) {
     move_to_own(pool, std::max(grown(needed), size()));
   }
 }

@@ -6,7 +6,8 @@
 // Lazy on purpose: an idle client owns no chunk. Bytes that arrive for a client without unread bytes are
 // parsed where they were received, in the worker's shared chunk (`adopt`); only what is left of an unfinished
 // frame is copied into a chunk of the session's own (`settle`). That chunk grows with what arrived, never
-// with what was announced.
+// with what was announced. Who sends large values is lent a chunk for the next one (`take_over`), and keeps
+// it only when enough of that value has come.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +32,9 @@ class ReadBuffer {
 
   /// Looks at `size` bytes that were received at the start of the shared chunk. Only while empty.
   void adopt(const ChunkRef& shared, std::size_t size);
+  /// Looks at `size` bytes that were received at the start of a chunk that nobody else refers to. Only while
+  /// empty.
+  void take_over(ChunkRef chunk, std::size_t size);
   /// Room to receive into behind the unread bytes. `needed` is how many unread bytes the unfinished frame
   /// wants in all; the chunk never exceeds what has already arrived by more than a factor of eight and 16
   /// KiB.
@@ -40,12 +44,13 @@ class ReadBuffer {
   void consume(std::size_t size);
   /// The next `size` unread bytes as a reference, without copying. Does not consume them.
   [[nodiscard]] Bytes share(std::size_t size) const;
-  /// End of a turn: lets go of a chunk without unread bytes, and copies unread bytes out of a shared chunk.
-  /// `needed`: see room().
+  /// End of a turn: lets go of a chunk without unread bytes, and copies unread bytes out of a chunk that is
+  /// shared, or too large for them. `needed` and what is too large: see room().
   void settle(ChunkPool& pool, std::uint64_t needed);
   void clear();
 
  private:
+  [[nodiscard]] std::size_t capacity_max() const;
   [[nodiscard]] std::size_t grown(std::uint64_t needed) const;
   void move_to_own(ChunkPool& pool, std::size_t capacity);
 

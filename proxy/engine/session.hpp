@@ -164,9 +164,10 @@ struct alignas(cache_line_bytes) Session {
   std::uint64_t client_id;
   Timer timer;  // idle clients, unfinished commands
   health::TimePoint accepted_at{};
-  ConnId promised_by;               // the link that keeps a place for it, until it runs
-  health::TimePoint released_at{};  // when it last ceased to wait
-  std::uint64_t held_bytes = 0;     // counted against hold_bytes_max
+  ConnId promised_by;                   // the link that keeps a place for it, until it runs
+  std::uint32_t large_frame_bytes = 0;  // of the last command that made it heavy
+  health::TimePoint released_at{};      // when it last ceased to wait
+  std::uint64_t held_bytes = 0;         // counted against hold_bytes_max
   ListHook wait_hook;
   ListHook run_hook;
 

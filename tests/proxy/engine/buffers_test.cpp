@@ -44,6 +44,24 @@ TEST_CASE("a large chunk serves again for its size, and not for much less") {
   CHECK(pool.bytes_retained() == 300'000 + 700'000 + 600'000);
 }
 
+TEST_CASE("a kept chunk is lent for its size; what is not kept is not made") {
+  ChunkPool pool;
+  CHECK(pool.take_kept(100'000) == nullptr);
+  const Chunk* const first = ChunkRef(pool.take(100'000)).get();
+  ChunkRef(pool.take(ChunkPool::large_bytes));
+  CHECK(pool.take_kept(0) == nullptr);
+  CHECK(pool.take_kept(ChunkPool::large_bytes) == nullptr);  // of the pooled sizes there is always one
+  CHECK(pool.take_kept(50'000'000) == nullptr);
+  {
+    const ChunkRef lent(pool.take_kept(99'000));
+    CHECK(lent.get() == first);
+    CHECK(lent.sole_owner());
+    CHECK(pool.bytes_in_use() == 100'000);
+    CHECK(pool.take_kept(99'000) == nullptr);
+  }
+  CHECK(pool.bytes_in_use() == 0);
+}
+
 TEST_CASE("large chunks of sizes that nobody asks for any more make room") {
   ChunkPool pool;
   {
@@ -203,6 +221,42 @@ TEST_CASE("a read buffer copies a large frame few times while it arrives") {
   }
   CHECK(copied == 65000);  // doubling would copy nearly twice the frame
   CHECK(pool.bytes_in_use() == frame);
+  buffer.clear();
+}
+
+TEST_CASE("a read buffer keeps a chunk that it was lent once an eighth of it is full") {
+  constexpr std::size_t capacity = 512 * 1024;
+  constexpr std::size_t enough = (capacity - ChunkPool::medium_bytes) / 8;
+  for (const std::size_t arrived : {std::size_t{1}, enough - 1, enough, capacity}) {
+    ChunkPool pool;
+    ReadBuffer buffer;
+    ChunkRef lent(pool.take(capacity));
+    const char* const where = lent->data();
+    std::fill_n(lent->data(), arrived, 'x');
+    buffer.take_over(std::move(lent), arrived);
+    CHECK(buffer.owns_chunk());
+    buffer.settle(pool, capacity);
+    CHECK(buffer.unread() == std::string(arrived, 'x'));
+    CHECK((buffer.unread().data() == where) == (arrived >= enough));
+    CHECK(pool.bytes_in_use() <= arrived * 8 + ChunkPool::medium_bytes);
+    buffer.consume(arrived);
+    buffer.settle(pool, capacity);
+    CHECK(pool.bytes_in_use() == 0);
+  }
+}
+
+TEST_CASE("a read buffer does not keep the chunk of a large frame for what came behind it") {
+  ChunkPool pool;
+  ReadBuffer buffer;
+  ChunkRef lent(pool.take(200'000));
+  std::fill_n(lent->data(), 200'000, 'x');
+  buffer.take_over(std::move(lent), 200'000);
+  Bytes frame = buffer.share(199'998);
+  buffer.consume(199'998);
+  buffer.settle(pool, 3);
+  CHECK(buffer.unread() == "xx");
+  frame = Bytes();
+  CHECK(pool.bytes_in_use() <= ChunkPool::medium_bytes);
   buffer.clear();
 }
 
