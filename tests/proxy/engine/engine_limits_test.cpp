@@ -318,48 +318,6 @@ TEST_CASE("a session that moves large values has the bulk lane, until its replie
   CHECK(world.got(world.shared) == Strings{"GET d"});
 }
 
-TEST_CASE("who sends large frames receives the next one whole, where an earlier one was") {
-  ReadyWorld world;
-  const ConnId client = world.client();
-  const ConnId other = world.client();
-  const auto set = [](std::size_t size, char fill) {
-    return "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$" + std::to_string(size) + "\r\n" + std::string(size, fill) +
-           "\r\n";
-  };
-  const std::string first = set(300'000, 'x');
-  world.feed(client, first);
-  const ConnId bulk = world.log_in();
-  CHECK(world.take(bulk) == first);
-  const std::uint64_t while_it_is_outstanding = world.engine.buffer_bytes();
-  CHECK(world.engine.read_space(client).size <= ChunkPool::large_bytes);  // its chunk is not free yet
-  world.feed(bulk, "+OK\r\n");
-
-  // Nothing came after all, and then something for somebody else.
-  CHECK(world.engine.read_space(client).size == first.size());
-  world.feed(other, "GET b\r\n");
-  CHECK(world.got(world.shared) == Strings{"GET b"});
-  world.feed(world.shared, "+B\r\n");
-  CHECK(world.take(other) == "+B\r\n");
-
-  const std::string second = set(300'000, 'y');
-  world.read(client, second);  // at once
-  world.turn();
-  CHECK(world.take(bulk) == second);
-  CHECK(world.engine.buffer_bytes() <= while_it_is_outstanding);
-  world.feed(bulk, "+OK\r\n");
-  CHECK(world.take(client) == "+OK\r\n+OK\r\n");
-
-  // What is small, or has only begun, keeps no more than is due to it.
-  world.feed(client, second.substr(0, 10'000));
-  CHECK(world.engine.buffer_bytes() <= 2 * ChunkPool::large_bytes);
-  world.feed(client, second.substr(10'000) + "GET c\r\nGET");
-  CHECK(world.take(bulk) == second + "*2\r\n$3\r\nGET\r\n$1\r\nc\r\n");
-  world.feed(bulk, "+OK\r\n+C\r\n");
-  CHECK(world.engine.buffer_bytes() <= 2 * ChunkPool::large_bytes);
-  world.feed(client, " d\r\n");
-  CHECK(world.got(bulk) == Strings{"GET d"});
-}
-
 TEST_CASE("the window: few commands in flight at first and after large replies, many while they are small") {
   ReadyWorld world;
   const ConnId client = world.client();
