@@ -1,4 +1,5 @@
 // Where the bytes of large commands are received, and that each of them arrives whole.
+#include <algorithm>
 #include <random>
 
 #include "engine_world.hpp"
@@ -70,16 +71,18 @@ TEST_CASE("large and small commands of many clients, in pieces of all sizes, arr
     ConnId id;
     std::string to_say;
     std::size_t said = 0;
-    Strings sent;  // keys, as they must reach a server
+    std::vector<std::size_t> ends;  // of its commands in what it says
+    Strings sent;                   // keys, as they must reach a server
   };
   ReadyWorld world;
   std::vector<Client> clients(6);
   for (std::size_t c = 0; c < clients.size(); ++c) {
     clients[c].id = world.client();
     for (std::size_t i = 0; i < 40; ++i) {
-      const std::size_t size = sizes[upto(std::size(sizes) - 1)] + upto(2);
+      const std::size_t size = sizes[upto(c % 2 == 0 ? std::size(sizes) - 1 : 2)] + upto(2);
       clients[c].sent.push_back(std::to_string(c) + "." + std::to_string(i));
       clients[c].to_say += set(clients[c].sent.back(), std::string(size, filler(c, i)));
+      clients[c].ends.push_back(clients[c].to_say.size());
     }
   }
 
@@ -118,10 +121,14 @@ TEST_CASE("large and small commands of many clients, in pieces of all sizes, arr
     more = false;
     for (std::size_t n = upto(8); n > 0; --n) {
       Client& client = clients[upto(clients.size() - 1)];
-      const std::size_t left = client.to_say.size() - client.said;
+      const bool says_one_command = upto(3) != 0;
+      const auto end = std::upper_bound(client.ends.begin(), client.ends.end(), client.said);
+      const std::size_t left =
+          (says_one_command && end != client.ends.end() ? *end : client.to_say.size()) - client.said;
       const MutableBytes space = world.engine.read_space(client.id);
       const std::size_t size = std::min({space.size, left, upto(3) == 0 ? upto(9) : upto(200'000)});
-      if (size == 0 || world.io.at(client.id).reading == Reading::off) continue;
+      const bool nothing_came = size == 0 || upto(5) == 0;
+      if (nothing_came || world.io.at(client.id).reading == Reading::off) continue;
       std::copy_n(client.to_say.data() + client.said, size, space.data);
       client.said += size;
       world.engine.on_bytes(client.id, size, world.now);
