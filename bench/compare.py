@@ -93,11 +93,9 @@ class StoredValues:
         self.left_by = None
 
     def must_be_set_for(self, workload, test):
-        """True when `test` would read what another workload has left. What it sets itself is known from then on."""
-        if test == "SET" or (workload.value_bytes, workload.keys) != self.left_by:
-            self.left_by = (workload.value_bytes, workload.keys)
-            return test == "GET"
-        return False
+        """True when `test` would read what another workload has left. Whoever asks leaves its own."""
+        before, self.left_by = self.left_by, (workload.value_bytes, workload.keys)
+        return test == "GET" and before != self.left_by
 
 
 def run_closed_loops(server, targets, workloads, options, noise):

@@ -15,21 +15,19 @@ constexpr std::size_t head_bytes = ChunkPool::medium_bytes;
 constexpr std::size_t grow_factor = 8;
 }  // namespace
 
-void ReadBuffer::adopt(const ChunkRef& shared, std::size_t size) {
+void ReadBuffer::adopt(ChunkRef shared, std::size_t size) {
   FAIRLEAD_CHECK(empty());
-  chunk_ = shared;
+  chunk_ = std::move(shared);
   begin_ = 0;
   end_ = static_cast<std::uint32_t>(size);
   own_ = false;
 }
 
 void ReadBuffer::take_over(ChunkRef chunk, std::size_t size) {
-  FAIRLEAD_CHECK(empty() && chunk.sole_owner());
-  chunk_ = std::move(chunk);
-  begin_ = 0;
-  end_ = static_cast<std::uint32_t>(size);
-  chunk_->used = end_;
+  FAIRLEAD_CHECK(chunk.sole_owner());
+  adopt(std::move(chunk), 0);
   own_ = true;
+  received(size);
 }
 
 MutableBytes ReadBuffer::room(ChunkPool& pool, std::uint64_t needed) {
@@ -68,11 +66,10 @@ Bytes ReadBuffer::share(std::size_t size) const {
 }
 
 void ReadBuffer::settle(ChunkPool& pool, std::uint64_t needed) {
-  if (empty()) {
-    clear();
-  } else if (!own_ || (chunk_->capacity > ChunkPool::large_bytes && chunk_->capacity > capacity_max())) {
-    move_to_own(pool, std::max(grown(needed), size()));
-  }
+  if (empty()) return clear();
+  // Pooled sizes are rounded up, and may stay.
+  const bool too_large = chunk_->capacity > ChunkPool::large_bytes && chunk_->capacity > capacity_max();
+  if (!own_ || too_large) move_to_own(pool, std::max(grown(needed), size()));
 }
 
 void ReadBuffer::clear() {

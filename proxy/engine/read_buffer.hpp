@@ -31,7 +31,7 @@ class ReadBuffer {
   [[nodiscard]] bool owns_chunk() const { return own_; }
 
   /// Looks at `size` bytes that were received at the start of the shared chunk. Only while empty.
-  void adopt(const ChunkRef& shared, std::size_t size);
+  void adopt(ChunkRef shared, std::size_t size);
   /// Looks at `size` bytes that were received at the start of a chunk that nobody else refers to. Only while
   /// empty.
   void take_over(ChunkRef chunk, std::size_t size);

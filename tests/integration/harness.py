@@ -219,7 +219,7 @@ class RedisSet:
         if sentinels:
             self.start_sentinels(sentinels, down_after_ms)
 
-    def start_sentinels(self, count=3, down_after_ms=1000):
+    def start_sentinels(self, count, down_after_ms):
         settings = [*self.sentinel_settings,
                     f"sentinel monitor {self.MASTER} {self.HOST} {self.servers[0].port} {count // 2 + 1}",
                     f"sentinel down-after-milliseconds {self.MASTER} {down_after_ms}",
